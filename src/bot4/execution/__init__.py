@@ -1,0 +1,1 @@
+"""Order lifecycle: states, brackets, client order ids."""

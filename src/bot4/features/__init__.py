@@ -1,0 +1,1 @@
+"""Streaming indicators and book features."""

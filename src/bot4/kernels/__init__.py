@@ -1,0 +1,1 @@
+"""Compiled primitives and the decorator that compiles."""

@@ -1,0 +1,1 @@
+"""Labels, purged validation and training."""

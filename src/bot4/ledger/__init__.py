@@ -1,0 +1,1 @@
+"""Double-entry books: fills to positions, cash, fees, funding."""

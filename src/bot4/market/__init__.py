@@ -1,0 +1,1 @@
+"""Raw frames to sequenced events, books and bars."""

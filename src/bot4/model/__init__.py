@@ -1,0 +1,1 @@
+"""The words of bot4: exact numbers, events, orders, errors."""

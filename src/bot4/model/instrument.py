@@ -1,0 +1,101 @@
+"""Instrument: what is traded, on which grid, under which rules."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from bot4.model.errors import InstrumentError
+from bot4.model.events import INSTRUMENT_DTYPE, KIND_PERP, KIND_SPOT
+from bot4.model.values import I64_MAX, Price, Quantity, Rate, decimal_of, steps_of
+
+KINDS = {"spot": KIND_SPOT, "perp": KIND_PERP}
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One instrument of one venue.
+
+    `tick` and `lot` are the steps of price and quantity; `min_notional` in quote currency.
+    `inferred` says that the grid was read off the data, not stated by the venue.
+    """
+
+    symbol: str
+    venue: str
+    base: str
+    quote: str
+    kind: str
+    tick: Decimal
+    lot: Decimal
+    min_qty: Decimal
+    max_qty: Decimal
+    min_notional: Decimal
+    inferred: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InstrumentError(f"{self.symbol}: kind {self.kind!r} is not one of {sorted(KINDS)}")
+        for name in ("tick", "lot"):
+            step = getattr(self, name)
+            if not isinstance(step, Decimal) or not step.is_finite() or step <= 0:
+                raise InstrumentError(f"{self.symbol}: {name} must be a positive Decimal, got {step!r}")
+        for name in ("min_qty", "max_qty"):
+            steps_of(getattr(self, name), self.lot, f"{self.symbol} {name}")
+
+    def price(self, value: object) -> Price:
+        """A Price on this instrument's grid."""
+        return Price.of(value, self.tick)
+
+    def quantity(self, value: object) -> Quantity:
+        """A Quantity on this instrument's grid."""
+        return Quantity.of(value, self.lot)
+
+    def round_qty_down(self, value: object) -> Quantity:
+        """The largest quantity on the grid that is not above `value` (never more risk)."""
+        return Quantity(int(decimal_of(value, "quantity") // self.lot), self.lot)
+
+    def round_price(self, value: object, side: int) -> Price:
+        """The nearest price on the grid on the safe side: a buy rounds down, a sell up."""
+        steps = decimal_of(value, "price") / self.tick
+        floor = int(steps // 1)
+        return Price(floor if side > 0 or steps == floor else floor + 1, self.tick)
+
+    def money_exp(self) -> int:
+        """Decimal places that hold tick x lot exactly."""
+        return max(0, -int((self.tick * self.lot).normalize().as_tuple().exponent))
+
+    def record(self, money_exp: int, maker: Rate, taker: Rate, bar_ns: int) -> np.ndarray[Any, Any]:
+        """One row of INSTRUMENT_DTYPE for the hot plane; `money_exp` is the account's."""
+        row = np.zeros(1, INSTRUMENT_DTYPE)
+        unit = Decimal(1).scaleb(-money_exp)
+        r = row[0]
+        r["min_qty"] = steps_of(self.min_qty, self.lot, "min_qty")
+        r["max_qty"] = min(I64_MAX >> 1, steps_of(self.max_qty, self.lot, "max_qty"))
+        r["min_notional"] = int(-(-self.min_notional // unit))
+        r["money_mult"] = steps_of(self.tick * self.lot, unit, "tick x lot in money units")
+        r["tick_size"] = float(self.tick)
+        r["lot_size"] = float(self.lot)
+        r["maker_fee"] = maker.e8
+        r["taker_fee"] = taker.e8
+        r["bar_ns"] = bar_ns
+        r["kind"] = KINDS[self.kind]
+        return row
+
+    def to_json(self) -> dict[str, Any]:
+        """A form that `from_json` reads back exactly."""
+        return {k: str(v) if isinstance(v, Decimal) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Instrument:
+        """The instrument that `to_json` wrote."""
+        fields = dict(data)
+        for name in ("tick", "lot", "min_qty", "max_qty", "min_notional"):
+            fields[name] = decimal_of(fields[name], name)
+        return cls(**fields)
+
+    def with_grid(self, tick: Decimal, lot: Decimal) -> Instrument:
+        """The same instrument on a finer grid."""
+        return replace(self, tick=tick, lot=lot, min_qty=lot)

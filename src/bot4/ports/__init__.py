@@ -1,0 +1,1 @@
+"""Protocols of what is outside, with a hand-written fake beside each."""

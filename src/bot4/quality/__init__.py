@@ -1,0 +1,1 @@
+"""Accept or quarantine: checks on market data."""

@@ -1,0 +1,1 @@
+"""Views to targets, or to a refusal with its reason."""

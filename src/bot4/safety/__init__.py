@@ -1,0 +1,1 @@
+"""What may stop everything: kill latch, control modes, the order gate."""

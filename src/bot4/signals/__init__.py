@@ -1,0 +1,1 @@
+"""Features to signals: technical and learned."""

@@ -1,0 +1,1 @@
+"""Learned signals: compiled tree inference."""
