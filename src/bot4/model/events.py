@@ -27,6 +27,9 @@ EVENT_DTYPE = np.dtype(
 )
 """One event, 64 bytes. The meaning of price, qty, x, y, seq by kind stands in `codes_nb`."""
 
+INPUT_DTYPE = np.dtype([("pos", "<i8"), ("event", EVENT_DTYPE)])
+"""An event that is not market data, with the number of events folded before it."""
+
 INTENT_DTYPE = np.dtype(
     [
         ("price", "<i8"),  # limit price; 0 for market

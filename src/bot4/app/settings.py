@@ -1,0 +1,236 @@
+"""Every setting once: name, unit, safe default, bounds, meaning.
+
+The table is the schema of the TOML file, the source of `bot4 config show` and of the docs page.
+Values carry their unit in the file ("2 %", "5 bp", "250ms", "100000 USDT").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot4.model.errors import ConfigError
+from bot4.model.times import duration_ns, duration_text
+from bot4.model.values import decimal_of, plain
+
+Value = bool | int | float | str | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `low` and `high` bound the parsed value (inclusive)."""
+
+    name: str
+    unit: str
+    default: str
+    about: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def parse(self, raw: object) -> Value:
+        """Turn the file's value into a number; ConfigError names the setting, the value and the rule."""
+        try:
+            value = _PARSERS[self.unit](raw)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise ConfigError(f"{self.name} = {raw!r}: {error}; write for example {self.default!r}") from None
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"{self.name} = {raw!r}: choose one of {', '.join(self.choices)}")
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            if self.low is not None and value < self.low:
+                raise ConfigError(f"{self.name} = {raw!r} is below the least allowed, {self.show(self.low)}")
+            if self.high is not None and value > self.high:
+                raise ConfigError(f"{self.name} = {raw!r} is above the most allowed, {self.show(self.high)}")
+        return value
+
+    def show(self, value: Value) -> str:
+        """The value with its unit, as a person would write it."""
+        if self.unit == "fraction":
+            return f"{float(value) * 100:g} %"
+        if self.unit == "rate":
+            return f"{float(value) * 1e4:g} bp"
+        if self.unit == "duration":
+            return duration_text(int(value))
+        if self.unit == "money":
+            return f"{plain(Decimal(value))} (quote currency)"
+        if self.unit == "flag":
+            return "true" if value else "false"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _number(raw: object) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise ValueError("need a number")
+    value = float(raw)
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("need a finite number")
+    return value
+
+
+def _scaled(raw: object, units: dict[str, float], what: str) -> float:
+    if isinstance(raw, str):
+        text = raw.strip()
+        for suffix, scale in units.items():
+            if text.endswith(suffix):
+                return _number(text[: -len(suffix)].strip()) * scale
+        raise ValueError(f"need {what} with its unit")
+    raise ValueError(f"need text with a unit ({', '.join(units)})")
+
+
+def _fraction(raw: object) -> float:
+    return _scaled(raw, {"%": 1e-2, "bp": 1e-4}, "a share")
+
+
+def _money(raw: object) -> Decimal:
+    if isinstance(raw, float):
+        raise ValueError("need text or a whole number, exact")
+    text = raw.strip().split(" ")[0].replace("_", "") if isinstance(raw, str) else raw
+    return decimal_of(text, "money")
+
+
+def _whole(raw: object) -> int:
+    value = _number(raw)
+    if value != int(value):
+        raise ValueError("need a whole number")
+    return int(value)
+
+
+def _flag(raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise ValueError("need true or false")
+    return raw
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError("need text")
+    return raw
+
+
+def _duration(raw: object) -> int:
+    return duration_ns(_text(raw))
+
+
+_PARSERS = {
+    "number": _number,
+    "whole": _whole,
+    "fraction": _fraction,
+    "rate": _fraction,
+    "money": _money,
+    "duration": _duration,
+    "flag": _flag,
+    "text": _text,
+}
+
+_S = Setting
+
+SETTINGS: tuple[Setting, ...] = (
+    _S("account.capital", "money", "100000 USDT", "equity at the start, in the quote currency", 100, 5e8),
+    _S("strategy.name", "text", "hybrid", "hybrid, trend_cross, quoter, or FILE.py:Name"),
+    _S("strategy.threshold", "fraction", "20 %", "least |fused score| that opens a position", 0.01, 1),
+    _S("strategy.exit_threshold", "fraction", "10 %", "least opposite score that closes one", 0.0, 1),
+    _S("strategy.time_stop", "whole", "240", "bars after which a position is closed", 1, 10**9),
+    _S("strategy.fixed_size", "money", "0", "order size in base currency; 0: size by Kelly", 0, 1e9),
+    _S("strategy.fast", "whole", "20", "trend_cross: bars of the fast mean", choices=()),
+    _S("strategy.slow", "whole", "50", "trend_cross: bars of the slow mean"),
+    _S(
+        "bars.kind", "text", "time", "what closes a bar built from trades", choices=("time", "tick", "volume")
+    ),
+    _S("bars.interval", "duration", "1s", "length of a time bar built from trades", 10**8, 86400 * 10**9),
+    _S("bars.ticks", "whole", "100", "trades a tick bar", 1, 10**9),
+    _S("bars.volume", "money", "10", "base currency a volume bar", 0, 1e12),
+    _S("quoter.interval", "duration", "100ms", "time between two looks at the quotes", 10**6, 3600 * 10**9),
+    _S("quoter.size", "money", "0.01", "base currency quoted on each side", 0, 1e9),
+    _S("quoter.max_position", "money", "0.2", "inventory at which a side stops quoting", 0, 1e9),
+    _S("quoter.skew_step", "money", "0.05", "inventory that moves a quote by one tick", 0, 1e9),
+    _S("risk.kelly_fraction", "number", "0.25", "share of full Kelly (R1)", 0.0, 0.5),
+    _S("risk.edge_haircut", "number", "0.5", "share of the estimated edge that is believed (R1)", 0.0, 1.0),
+    _S("risk.min_edge_r", "number", "0.02", "least expected R-multiple after costs (R1)", 0.0, 10),
+    _S("risk.probability_slope", "number", "0.5", "win probability = 0.5 + slope x |score|", 0.0, 0.5),
+    _S("risk.max_order", "fraction", "2 %", "order notional, of equity", 0.0, 1),
+    _S("risk.max_position", "fraction", "2 %", "position notional, of equity (R1)", 0.0, 1),
+    _S("risk.max_asset", "fraction", "5 %", "exposure to one asset, of equity (R4)", 0.0, 1),
+    _S("risk.max_heat", "fraction", "25 %", "portfolio heat (R4)", 0.0, 10),
+    _S("risk.max_open_risk", "fraction", "25 %", "equity at risk to the stops (R4)", 0.0, 1),
+    _S("risk.max_leverage", "number", "1", "gross exposure over equity", 0.0, 3),
+    _S("risk.drawdown_soft", "fraction", "15 %", "drawdown that halves sizes and reduces (R5)", 0.001, 1),
+    _S("risk.drawdown_hard", "fraction", "20 %", "drawdown that flattens and stops (R5)", 0.001, 1),
+    _S("risk.drawdown_day", "fraction", "10 %", "loss within 24 h that pauses (R5)", 0.001, 1),
+    _S("risk.daily_loss", "fraction", "3 %", "loss since 00:00 UTC that pauses until the next day", 0.001, 1),
+    _S(
+        "risk.volatility_target",
+        "fraction",
+        "15 %",
+        "annual volatility aimed at; scales sizes down (R8)",
+        0.001,
+        100,
+    ),
+    _S("risk.stop_atr", "number", "2", "stop distance in ATR (X8)", 0.1, 1e6),
+    _S("risk.target_r", "number", "1.5", "target distance in multiples of the stop distance (X8)", 0.1, 1e6),
+    _S("risk.emergency_stop", "fraction", "5 %", "stop distance is never larger than this (X8)", 0.001, 0.99),
+    _S(
+        "safety.max_order_value",
+        "money",
+        "10000 USDT",
+        "absolute cap of one order, whatever else says",
+        0,
+        1e9,
+    ),
+    _S("safety.max_open_orders", "whole", "50", "working orders at once", 1, 1000),
+    _S("safety.max_orders_per_second", "whole", "100", "new entry orders a second", 1, 10**6),
+    _S(
+        "safety.price_band", "fraction", "5 %", "largest distance of a limit price from the market", 0.0001, 1
+    ),
+    _S("safety.cooldown", "duration", "5m", "least time before a mode may be lowered (S2)", 0, 86400 * 10**9),
+    _S("safety.protection_interval", "duration", "1s", "period of the protection timer", 10**6, 3600 * 10**9),
+    _S(
+        "quality.stale_after",
+        "duration",
+        "5s",
+        "data older than this is not traded on (D3)",
+        10**6,
+        3600 * 10**9,
+    ),
+    _S("quality.outlier_sigmas", "number", "8", "robust sigmas that make a price an outlier (D3)", 1, 1e6),
+    _S("quality.outlier_move", "fraction", "2 %", "and the least move that does", 0.0, 1),
+    _S("fees.maker", "rate", "2 bp", "maker fee, of notional; negative is a rebate", -0.01, 0.01),
+    _S("fees.taker", "rate", "5 bp", "taker fee, of notional", 0.0, 0.05),
+    _S(
+        "fees.funding_substitute",
+        "rate",
+        "3 bp",
+        "charged each period for which funding data is missing",
+        0.0,
+        0.05,
+    ),
+    _S(
+        "fees.funding_interval", "duration", "8h", "funding period of perpetuals", 3600 * 10**9, 86400 * 10**9
+    ),
+    _S(
+        "venue.latency",
+        "text",
+        "lognormal",
+        "latency model of the simulated venue",
+        choices=("constant", "lognormal"),
+    ),
+    _S("venue.entry_latency", "duration", "10ms", "median time from us to the venue", 0, 60 * 10**9),
+    _S("venue.response_latency", "duration", "10ms", "median time from the venue to us", 0, 60 * 10**9),
+    _S("venue.latency_sigma", "number", "0.5", "sigma of the log-normal latency", 0.0, 3),
+    _S("venue.queue", "text", "risk_averse", "queue model", choices=("risk_averse", "probabilistic")),
+    _S("venue.partial_fills", "flag", "true", "resting orders fill only with what trades beyond the queue"),
+    _S("venue.half_spread", "rate", "1 bp", "bars: half the spread paid by a market order", 0.0, 0.05),
+    _S("venue.impact", "rate", "10 bp", "bars: impact x sqrt(order / bar volume)", 0.0, 0.5),
+    _S("venue.volume_share", "fraction", "10 %", "bars: share of a bar's volume that may fill us", 0.0001, 1),
+    _S(
+        "journal.fsync",
+        "text",
+        "commit",
+        "when the journal is made durable",
+        choices=("commit", "close", "never"),
+    ),
+    _S("journal.decisions", "text", "changes", "which decisions are journalled", choices=("changes", "all")),
+    _S("run.speed", "number", "20", "market seconds a second on paper (0: as fast as possible)", 0, 1e6),
+    _S("run.warmup", "duration", "5m", "generative market simulated before trading starts", 0, 86400 * 10**9),
+)
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
