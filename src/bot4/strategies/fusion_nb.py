@@ -9,7 +9,7 @@ from bot4.kernels.jit_nb import kernel
 
 @kernel
 def fuse_nb(s_ta: float, c_ta: float, s_ml: float, c_ml: float) -> float:
-    """d = 0.5 s_TA c_TA + 0.5 s_ML c_ML, in [-1, 1].
+    """Fused score: 0.5 s_TA c_TA + 0.5 s_ML c_ML, in [-1, 1].
 
     s in {-1, 0, 1}, c in [0, 1]. The halves are constants: nothing at run time changes them. An
     abstaining side (s = 0 or c = 0) contributes nothing, so that the other alone can reach 0.5 at

@@ -1,0 +1,305 @@
+"""The command line. Commands load what they need when they run, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot4 import __version__
+from bot4.model.errors import Bot4Error
+
+EXIT_CODES = """
+Exit codes: 0 done | 1 other failure | 2 wrong argument or setting | 3 data cannot be read |
+4 surroundings (disk, permission, missing extra) | 5 a strategy failed or looked ahead |
+6 journal damaged or replay differs | 7 a safety rule stopped it | 130 interrupted
+"""
+
+app = typer.Typer(
+    name="bot4",
+    help="Trades cryptocurrency on its own: market events in, risk-checked orders out, every decision explainable."
+    + "\n\n"
+    + EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Import, list and check market data.", no_args_is_help=True)
+config_app = typer.Typer(help="Show the settings.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(config_app, name="config")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a setting: --set 'risk.max_position=1 %'.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn by chance.")]
+Model = Annotated[Path | None, typer.Option(help="Folder of a trained model.")]
+StrategyName = Annotated[
+    str | None, typer.Option("--strategy", help="hybrid, trend_cross, quoter, or FILE.py:Name.")
+]
+OutDir = Annotated[Path | None, typer.Option("--out", help="Folder of the journal (must be new or empty).")]
+
+
+def _run(module: str, function: str, as_json: bool, **arguments: Any) -> None:
+    """Call a command's function and print what it returns."""
+    command = import_module(f"bot4.app.commands.{module}")
+    result = getattr(command, function)(as_json=as_json, **arguments)
+    if as_json and result is not None:
+        print(json.dumps(result, allow_nan=False, indent=2))
+
+
+@app.command()
+def run(
+    frames: Annotated[list[Path] | None, typer.Option(help="Recorded frames to paper-trade on.")] = None,
+    bars: Annotated[Path | None, typer.Option(help="Bar file to paper-trade on.")] = None,
+    venue: Annotated[
+        str, typer.Option(help="Venue of the frames: binance-usdm, binance-spot.")
+    ] = "binance-usdm",
+    instrument: Annotated[str, typer.Option(help="Instrument of the bars.")] = "BTC-USDT",
+    timeframe: Annotated[str, typer.Option(help="Time frame of the bars.")] = "1m",
+    for_: Annotated[
+        str | None, typer.Option("--for", help="Stop by itself after this long: 30s, 5m.")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Market seconds a second; 0: as fast as it goes.")
+    ] = None,
+    strategy: StrategyName = None,
+    model: Model = None,
+    seed: Seed = 7,
+    out: OutDir = None,
+    config: ConfigFile = None,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Trade on paper: on the built-in synthetic market, or on recorded data."""
+    _run(
+        "run",
+        "run",
+        as_json,
+        frames=frames or [],
+        bars=bars,
+        venue=venue,
+        instrument=instrument,
+        timeframe=timeframe,
+        for_=for_,
+        speed=speed,
+        strategy=strategy,
+        model=model,
+        seed=seed,
+        out=out,
+        config=config,
+        sets=set_ or [],
+    )
+
+
+@app.command()
+def backtest(
+    data: Annotated[Path, typer.Option(help="Data set folder, made by `bot4 data import`.")],
+    strategy: StrategyName = None,
+    model: Model = None,
+    seed: Seed = 7,
+    start: Annotated[str | None, typer.Option(help="First instant, ISO-8601 UTC.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last instant, ISO-8601 UTC.")] = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Also corrupt the future and check that the past does not change."),
+    ] = False,
+    out: OutDir = None,
+    config: ConfigFile = None,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Run a strategy over recorded data, costs included."""
+    _run(
+        "backtest",
+        "backtest",
+        as_json,
+        data=data,
+        strategy=strategy,
+        model=model,
+        seed=seed,
+        start=start,
+        end=end,
+        verify=verify,
+        out=out,
+        config=config,
+        sets=set_ or [],
+    )
+
+
+@app.command()
+def replay(
+    journal: Annotated[Path, typer.Argument(help="Folder of a journal.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every order and decision, and the state.")
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="The data set, if it has moved.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fold a journal again; with --verify, say whether every decision came out the same."""
+    _run("replay", "replay", as_json, journal=journal, verify=verify, data=data)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Data set folder with bars.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    horizon: Annotated[int, typer.Option(help="Bars ahead that the label looks.")] = 15,
+    folds: Annotated[int, typer.Option(help="Walk-forward folds.")] = 5,
+    max_rows: Annotated[int, typer.Option(help="Most rows used; older data is thinned evenly.")] = 400_000,
+    instrument: Annotated[str | None, typer.Option(help="Which instrument, if the data has several.")] = None,
+    seed: Seed = 7,
+    as_json: Json = False,
+) -> None:
+    """Train the gradient-boosting half on bars, with purged walk-forward validation."""
+    _run(
+        "train",
+        "train",
+        as_json,
+        data=data,
+        out=out,
+        horizon=horizon,
+        folds=folds,
+        max_rows=max_rows,
+        instrument=instrument,
+        seed=seed,
+    )
+
+
+@app.command()
+def why(
+    journal: Annotated[Path, typer.Argument(help="Folder of a journal.")],
+    order: Annotated[int | None, typer.Option(help="Order id.")] = None,
+    trade: Annotated[int | None, typer.Option(help="Trade number, as in the report.")] = None,
+    at: Annotated[str | None, typer.Option(help="Instant, ISO-8601 UTC.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The data set, if it has moved.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain an order, a trade, or an instant: inputs, votes, sizes, limits."""
+    _run("why", "why", as_json, journal=journal, order=order, trade=trade, at=at, data=data)
+
+
+@app.command()
+def report(
+    journal: Annotated[Path, typer.Argument(help="Folder of a journal.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    as_json: Json = False,
+) -> None:
+    """Write a self-contained HTML report of a run."""
+    _run("report", "report", as_json, journal=journal, out=out)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this machine: versions, kernels, processor, disk, clock, extras."""
+    _run("doctor", "doctor", as_json)
+
+
+@app.command()
+def stop(as_json: Json = False) -> None:
+    """Raise the kill switch of every run on this machine: cancel, flatten, stop."""
+    _run("stop", "stop", as_json)
+
+
+@data_app.command("import")
+def data_import(
+    files: Annotated[list[Path] | None, typer.Argument(help="Frame files (.gz).")] = None,
+    out: Annotated[Path, typer.Option(help="Data set folder; several imports may go into one.")] = Path(
+        "data"
+    ),
+    venue: Annotated[
+        str | None, typer.Option(help="binance-usdm, binance-spot or bitstamp, for frames.")
+    ] = None,
+    bars: Annotated[list[Path] | None, typer.Option(help="Bar file: csv, csv.gz or parquet.")] = None,
+    funding: Annotated[list[Path] | None, typer.Option(help="Funding-rate file: parquet or csv.")] = None,
+    instrument: Annotated[
+        str | None, typer.Option(help="Instrument of the bars or funding: BTC-USDT.")
+    ] = None,
+    timeframe: Annotated[str | None, typer.Option(help="Time frame of the bars: 1m, 1h.")] = None,
+    market: Annotated[str, typer.Option(help="Market of the bars: spot or perp.")] = "spot",
+    as_json: Json = False,
+) -> None:
+    """Read recorded frames, bars or funding into a data set."""
+    _run(
+        "data",
+        "import_",
+        as_json,
+        files=files or [],
+        out=out,
+        venue=venue,
+        bars=bars or [],
+        funding=funding or [],
+        instrument=instrument,
+        timeframe=timeframe,
+        market=market,
+    )
+
+
+@data_app.command("list")
+def data_list(
+    folder: Annotated[Path, typer.Argument(help="Data set folder.")] = Path("data"), as_json: Json = False
+) -> None:
+    """Show what a data set holds."""
+    _run("data", "list_", as_json, folder=folder)
+
+
+@data_app.command("check")
+def data_check(
+    folder: Annotated[Path, typer.Argument(help="Data set folder.")] = Path("data"), as_json: Json = False
+) -> None:
+    """Verify hashes, sequence, books and quality of a data set."""
+    _run("data", "check", as_json, folder=folder)
+
+
+@config_app.command("show")
+def config_show(config: ConfigFile = None, set_: Sets = None, as_json: Json = False) -> None:
+    """Show every setting, its value, its bounds, and where the value came from."""
+    _run("config", "show", as_json, config=config, sets=set_ or [])
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"bot4 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that come before the command."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: errors of our own become one clear line and their exit code."""
+    argv = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=argv, standalone_mode=True)
+    except Bot4Error as error:
+        if "--json" in argv:
+            print(
+                json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
+            )
+        print(f"bot4: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("bot4: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if "--json" in argv:
+            print(json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": 4}))
+        print(f"bot4: {error}", file=sys.stderr)
+        sys.exit(4)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""Assemble an engine and its simulated venue from settings, instruments and a model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from bot4.engine import layout_nb as lay
+from bot4.engine.records import INST_DTYPE, PARAMS_DTYPE
+from bot4.execution.state import new_orders
+from bot4.features.layout_nb import N_GROUPS
+from bot4.features.registry import by_name
+from bot4.features.state import new_book_features, new_features
+from bot4.ledger.state import new_ledger
+from bot4.market.bars import new_bars
+from bot4.market.book import new_book
+from bot4.model.errors import ConfigError
+from bot4.model.events import (
+    DECISION_DTYPE,
+    EQUITY_DTYPE,
+    INPUT_DTYPE,
+    INTENT_DTYPE,
+    ORDER_DTYPE,
+)
+from bot4.model.explain_nb import N_EXPLAIN
+from bot4.model.instrument import Instrument
+from bot4.model.times import NS
+from bot4.model.values import Rate
+from bot4.quality.checks import new_quality
+from bot4.risk.state import default_params, new_risk
+from bot4.safety.state import gate_params, new_safety
+from bot4.signals.ml.trees_nb import TreeModel
+from bot4.signals.ta.votes_nb import N_VOTES, default_weights
+from bot4.venues.simulator.exchange_nb import SimState
+from bot4.venues.simulator.state import new_sim, sim_params
+
+Settings = Mapping[str, Any]
+STRATEGIES = {
+    "hybrid": lay.S_HYBRID,
+    "trend_cross": lay.S_TREND_CROSS,
+    "quoter": lay.S_QUOTER,
+    "compiled": lay.S_COMPILED,
+    "cold": lay.S_COLD,
+}
+RING = 4096
+YEAR_NS = 365 * 86_400 * 10**9
+MIN_MONEY_EXP = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is made of, besides the settings: all of it stands in the journal."""
+
+    instruments: tuple[Instrument, ...]
+    strategy: str  # a key of STRATEGIES
+    bar_ns: int  # decision bar
+    bars_recorded: bool  # the data holds bars, not frames
+    timer_ns: int
+    equity_ns: int
+    start_ns: int
+    seed: int
+
+    @property
+    def money_exp(self) -> int:
+        """Decimal places of the account's money: fine enough for every instrument, exactly."""
+        return max(MIN_MONEY_EXP, *(i.money_exp() for i in self.instruments))
+
+    @property
+    def currency(self) -> str:
+        """The account's currency; ConfigError when the instruments disagree."""
+        quotes = {i.quote for i in self.instruments}
+        if len(quotes) != 1:
+            raise ConfigError(
+                f"one account holds one currency, the instruments are quoted in {sorted(quotes)}"
+            )
+        return quotes.pop()
+
+    def to_json(self) -> dict[str, Any]:
+        """A form that `from_json` reads back."""
+        data = dict(vars(self))
+        data["instruments"] = [i.to_json() for i in self.instruments]
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` wrote."""
+        fields = dict(data)
+        fields["instruments"] = tuple(Instrument.from_json(i) for i in fields["instruments"])
+        return cls(**fields)
+
+
+def money_units(amount: Decimal, exp: int, what: str) -> int:
+    """`amount` in units of 10**-exp; ConfigError if it does not fit the account's arithmetic."""
+    units = int(amount.scaleb(exp))
+    if abs(units) >= 2**61:
+        raise ConfigError(f"{what} of {amount} is too large for instruments this fine (10^-{exp} per unit)")
+    return units
+
+
+def lots(amount: Decimal, instrument: Instrument) -> int:
+    """`amount` of base currency in lots, rounded down."""
+    return instrument.round_qty_down(amount).lots
+
+
+def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
+    row = np.zeros(1, PARAMS_DTYPE)
+    p = row[0]
+    first = plan.instruments[0]
+    p["strategy"] = STRATEGIES[plan.strategy]
+    p["threshold"] = settings["strategy.threshold"]
+    p["exit_threshold"] = settings["strategy.exit_threshold"]
+    p["time_stop"] = settings["strategy.time_stop"]
+    p["fixed_size"] = lots(settings["strategy.fixed_size"], first)
+    p["timer_ns"] = plan.timer_ns
+    p["equity_ns"] = plan.equity_ns
+    p["stale_ns"] = 0 if plan.bars_recorded else settings["quality.stale_after"]
+    spread = 2 * settings["venue.half_spread"] if plan.bars_recorded else 0.0
+    p["cost"] = 2 * settings["fees.taker"] + spread
+    p["bars_per_year"] = YEAR_NS / plan.bar_ns
+    p["quote_ns"] = settings["quoter.interval"]
+    p["quote_qty"] = lots(settings["quoter.size"], first)
+    p["quote_max"] = lots(settings["quoter.max_position"], first)
+    p["quote_skew"] = lots(settings["quoter.skew_step"], first)
+    directional = plan.strategy in ("hybrid", "compiled", "cold")
+    p["use_book"] = int(directional and not plan.bars_recorded)
+    p["needs_book"] = int(not plan.bars_recorded)
+    p["all_decisions"] = int(settings["journal.decisions"] == "all")
+    p["ml_scale"] = 1.0
+    names = by_name()
+    for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):
+        if plan.strategy == "trend_cross":
+            name = f"sma_{settings[key]}"
+            if name not in names:
+                known = ", ".join(sorted(n[4:] for n in names if n.startswith("sma_")))
+                raise ConfigError(f"{key} = {settings[key]}: moving averages are kept over {known} bars")
+            p[column] = names[name].index
+    return row
+
+
+def _mask(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
+    mask = np.ones(N_GROUPS, np.uint8)
+    if plan.strategy in ("trend_cross", "quoter"):
+        mask[:] = 0
+        names = by_name()
+        wanted = ["atr_14"] if plan.strategy == "quoter" else []
+        if plan.strategy == "trend_cross":
+            wanted = [f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}", "atr_14"]
+        for name in wanted:
+            mask[names[name].group] = 1
+    return mask
+
+
+def _risk_params(settings: Settings, exp: int) -> np.ndarray[Any, Any]:
+    row = default_params()
+    pairs = {
+        "kelly_fraction": "risk.kelly_fraction",
+        "edge_haircut": "risk.edge_haircut",
+        "min_edge_r": "risk.min_edge_r",
+        "prob_slope": "risk.probability_slope",
+        "max_order": "risk.max_order",
+        "max_position": "risk.max_position",
+        "max_asset": "risk.max_asset",
+        "max_heat": "risk.max_heat",
+        "max_open_risk": "risk.max_open_risk",
+        "max_leverage": "risk.max_leverage",
+        "dd_soft": "risk.drawdown_soft",
+        "dd_hard": "risk.drawdown_hard",
+        "dd_day": "risk.drawdown_day",
+        "daily_loss": "risk.daily_loss",
+        "vol_target": "risk.volatility_target",
+        "stop_atr": "risk.stop_atr",
+        "target_r": "risk.target_r",
+        "emergency_stop": "risk.emergency_stop",
+    }
+    for field, name in pairs.items():
+        row[0][field] = float(settings[name])
+    return row
+
+
+def specs(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
+    """INSTRUMENT_DTYPE rows of the plan's instruments."""
+    maker = Rate(round(settings["fees.maker"] * 1e8))
+    taker = Rate(round(settings["fees.taker"] * 1e8))
+    bar_ns = 0 if plan.bars_recorded else plan.bar_ns
+    return np.concatenate([i.record(plan.money_exp, maker, taker, bar_ns) for i in plan.instruments])
+
+
+def new_engine(
+    settings: Settings, plan: Plan, model: TreeModel, ml: Sequence[float] = (0.5, 0.5, 1.0)
+) -> lay.Engine:
+    """An engine at its start: trading enabled, flat, nothing folded. `ml`: low, high, scale of the ML signal."""
+    n = len(plan.instruments)
+    exp = plan.money_exp
+    capital = money_units(settings["account.capital"], exp, "account.capital")
+    spec = specs(settings, plan)
+    params = _params(settings, plan)
+    params["ml_low"], params["ml_high"], params["ml_scale"] = ml
+    safety = new_safety(
+        gate_params(
+            money_units(settings["safety.max_order_value"], exp, "safety.max_order_value"),
+            settings["safety.max_open_orders"],
+            settings["safety.max_orders_per_second"],
+            NS["s"],
+            round(settings["safety.price_band"] * 1e4),
+            max(1, settings["safety.cooldown"]),
+        )
+    )
+    safety.control["enabled"] = 1
+    clock = np.zeros(lay.N_CLOCK, np.int64)
+    clock[lay.CK_NOW] = plan.start_ns
+    clock[lay.CK_TIMER] = (plan.start_ns // plan.timer_ns + 1) * plan.timer_ns
+    out = lay.Out(
+        n=np.zeros(lay.N_OUT, np.int64),
+        intents=np.zeros(256, INTENT_DTYPE),
+        orders=np.zeros(RING, ORDER_DTYPE),
+        decisions=np.zeros(RING, DECISION_DTYPE),
+        equity=np.zeros(RING, EQUITY_DTYPE),
+        recorded=np.zeros(RING, INPUT_DTYPE),
+        due=np.zeros(n + 1, np.int64),
+        wake=np.zeros(n + 1, np.int64),
+        verdicts=np.zeros(32, np.int64),
+        ints=np.zeros(8, np.int64),
+        floats=np.zeros(8, np.float64),
+        levels=np.zeros((4, 5), np.int64),
+    )
+    kinds = {"time": 0, "tick": 1, "volume": 2}
+    size = {
+        "time": plan.bar_ns,
+        "tick": settings["bars.ticks"],
+        "volume": max(1, lots(settings["bars.volume"], plan.instruments[0])),
+    }[settings["bars.kind"]]
+    return lay.Engine(
+        clock=clock,
+        params=params,
+        spec=spec,
+        inst=np.zeros(n, INST_DTYPE),
+        book=new_book(n),
+        bars=new_bars(n, kinds[settings["bars.kind"]], size),
+        quality=new_quality(
+            n,
+            stale_ns=0 if plan.bars_recorded else settings["quality.stale_after"],
+            sigmas=settings["quality.outlier_sigmas"],
+            move=settings["quality.outlier_move"],
+        ),
+        features=new_features(n),
+        book_features=new_book_features(n),
+        mask=_mask(settings, plan),
+        votes=np.zeros((n, N_VOTES, 2)),
+        weights=default_weights(),
+        model=model,
+        fused=np.full((n, lay.N_FUSED), np.nan),
+        explain=np.full((n, N_EXPLAIN), np.nan),
+        context=np.zeros((n, lay.N_CONTEXT)),
+        memory=np.zeros((n, lay.N_MEMORY)),
+        ledger=new_ledger(n, capital),
+        risk=new_risk(n, _risk_params(settings, exp), capital),
+        safety=safety,
+        orders=new_orders(n),
+        out=out,
+    )
+
+
+def new_simulator(settings: Settings, plan: Plan) -> SimState:
+    """The simulated venue for a plan."""
+    return new_sim(
+        len(plan.instruments),
+        specs(settings, plan),
+        sim_params(
+            latency=settings["venue.latency"],
+            entry_ns=settings["venue.entry_latency"],
+            response_ns=settings["venue.response_latency"],
+            sigma=settings["venue.latency_sigma"],
+            queue=settings["venue.queue"],
+            partial_fill=settings["venue.partial_fills"],
+            half_spread_e8=round(settings["venue.half_spread"] * 1e8),
+            impact=settings["venue.impact"],
+            volume_share=settings["venue.volume_share"],
+        ),
+        plan.seed,
+    )
+
+
+def arrays(state: object, prefix: str = "") -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """All arrays of a state, named, in order; `Out` is not state."""
+    if isinstance(state, lay.Out):
+        return
+    if isinstance(state, np.ndarray):
+        yield prefix, state
+    elif isinstance(state, tuple):
+        names = getattr(state, "_fields", range(len(state)))
+        for name, part in zip(names, state, strict=True):
+            yield from arrays(part, f"{prefix}.{name}" if prefix else str(name))
+
+
+def state_hash(engine: lay.Engine) -> str:
+    """SHA-256 over every array of the state, with its name and type."""
+    digest = hashlib.sha256()
+    for name, array in arrays(engine):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,142 @@
+"""Intents to approved orders: every one through the gate, nothing around it."""
+
+import numpy as np
+
+from bot4.engine.layout_nb import (
+    CK_NOW,
+    CK_ORDERS,
+    N_DECISIONS,
+    N_INTENTS,
+    N_LAST_ORDER,
+    N_LAST_REASON,
+    N_ORDERS,
+    Engine,
+)
+from bot4.execution.orders_nb import (
+    find_nb,
+    free_slot_nb,
+    mark_canceling_nb,
+    on_approved_nb,
+    open_count_nb,
+    pending_nb,
+    reducing_nb,
+)
+from bot4.kernels.jit_nb import stage
+from bot4.ledger.ledger_nb import equity_nb, exposure_nb
+from bot4.model.codes_nb import (
+    ACT_CANCEL,
+    D_ENTER,
+    D_EXIT,
+    D_REFUSED,
+    OF_REDUCE_ONLY,
+    R_OK,
+    R_TOO_MANY_ORDERS,
+    ST_PARTIAL,
+    ST_PENDING,
+    ST_WORKING,
+)
+from bot4.risk.checks_nb import verdicts_nb
+from bot4.safety.gate_nb import gate_nb
+
+
+@stage
+def send_cancel_nb(s: Engine, intents: np.ndarray, k: int) -> None:
+    """Hand a cancel to the venue, once per order."""
+    it = intents[k]
+    slot = find_nb(s.orders, it["ref"])
+    if slot < 0:
+        return
+    state = int(s.orders.table[slot]["status"])
+    if state != ST_PENDING and state != ST_WORKING and state != ST_PARTIAL:
+        return
+    mark_canceling_nb(s.orders, it["ref"], s.clock[CK_NOW])
+    n = s.out.n[N_ORDERS]
+    s.out.orders[n] = s.orders.table[slot]
+    s.out.orders[n]["action"] = ACT_CANCEL
+    s.out.orders[n]["reason"] = it["price"]
+    s.out.n[N_ORDERS] = n + 1
+    s.clock[CK_ORDERS] += 1
+
+
+@stage
+def send_new_nb(s: Engine, intents: np.ndarray, k: int) -> int:
+    """Verdicts of risk, then the gate; the reason. An approved order joins the outgoing ring."""
+    it = intents[k]
+    inst = int(it["instrument"])
+    side = int(it["side"])
+    reduce_only = (int(it["flags"]) & OF_REDUCE_ONLY) != 0
+    mark = s.inst[inst]["mark"]
+    pos = s.ledger.positions[inst]["qty"]
+    price = it["price"] if it["price"] > 0 else mark
+    n_verdicts = 0
+    reducing = 0
+    if reduce_only:
+        reducing = reducing_nb(s.orders, inst, side, int(it["purpose"]))
+    else:
+        equity = equity_nb(s.ledger, s.spec)
+        gross, _ = exposure_nb(s.ledger, s.spec)
+        pending = pending_nb(s.orders, inst, side) * price * s.spec[inst]["money_mult"]
+        n_verdicts = verdicts_nb(
+            s.risk, s.spec, inst, side, it["qty"], price, pos, equity, gross, pending, 0, s.out.verdicts
+        )
+    open_all = 0
+    for k_inst in range(s.spec.shape[0]):
+        open_all += open_count_nb(s.orders, k_inst)
+    slot = free_slot_nb(s.orders, s.safety.control[0]["next_order_id"])
+    if slot < 0:
+        s.safety.refusals[R_TOO_MANY_ORDERS] += 1
+        return R_TOO_MANY_ORDERS
+    reason = gate_nb(
+        s.safety,
+        s.spec,
+        intents,
+        k,
+        s.clock[CK_NOW],
+        mark,
+        open_all,
+        pos,
+        reducing,
+        s.out.verdicts,
+        n_verdicts,
+        s.orders.table,
+        slot,
+    )
+    if reason != R_OK:
+        return reason
+    on_approved_nb(s.orders, slot)
+    n = s.out.n[N_ORDERS]
+    s.out.orders[n] = s.orders.table[slot]
+    s.out.n[N_ORDERS] = n + 1
+    s.clock[CK_ORDERS] += 1
+    s.out.n[N_LAST_ORDER] = s.orders.table[slot]["id"]
+    return R_OK
+
+
+@stage
+def note_result_nb(s: Engine, decision: int, reason: int, order_id: int) -> None:
+    """Write into the journalled decision what became of its order."""
+    n = s.out.n[N_DECISIONS]
+    if n == 0 or decision == 0:
+        return
+    d = s.out.decisions[n - 1]
+    if d["seq"] != decision:
+        return
+    if reason == R_OK:
+        d["order"] = order_id
+    elif int(d["outcome"]) == D_ENTER or int(d["outcome"]) == D_EXIT:
+        d["outcome"] = D_REFUSED
+        d["reason"] = reason
+
+
+@stage
+def dispatch_nb(s: Engine) -> None:
+    """Pass all waiting intents through the gate, in order."""
+    total = s.out.n[N_INTENTS]
+    for k in range(total):
+        if int(s.out.intents[k]["action"]) == ACT_CANCEL:
+            send_cancel_nb(s, s.out.intents, k)
+        else:
+            reason = send_new_nb(s, s.out.intents, k)
+            s.out.n[N_LAST_REASON] = reason
+            note_result_nb(s, s.out.intents[k]["decision"], reason, s.out.n[N_LAST_ORDER])
+    s.out.n[N_INTENTS] = 0

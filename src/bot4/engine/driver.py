@@ -1,0 +1,182 @@
+"""The driver: feeds the compiled loop, calls cold strategies, empties the rings into the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bot4.engine import layout_nb as lay
+from bot4.engine import loop_nb as loop
+from bot4.model.codes_nb import EV_KILL, EV_MODE, EV_VIEW
+from bot4.model.events import EVENT_DTYPE, INPUT_DTYPE
+from bot4.ports import journal as port
+from bot4.ports.journal import Journal
+from bot4.venues.simulator.exchange_nb import SimState
+
+ColdView = Callable[[int], float | None]
+"""Given the instrument whose bar closed, the strategy's score or None."""
+
+_NO_INPUTS = np.empty(0, INPUT_DTYPE)
+_NO_EVENTS = np.empty(0, EVENT_DTYPE)
+
+
+class Driver:
+    """Runs one engine over one stream.
+
+    With `inputs` (a journal's) the engine is replayed: nothing is simulated, every answer, kill, mode
+    change and cold view comes from the journal at its recorded position.
+    """
+
+    def __init__(
+        self,
+        engine: lay.Engine,
+        sim: SimState,
+        journal: Journal,
+        native: Any,
+        *,
+        cold: ColdView | None = None,
+        inputs: np.ndarray[Any, Any] | None = None,
+        keep_market: bool = False,
+        timers: bool = True,
+    ) -> None:
+        self.engine = engine
+        self._sim = sim
+        self._journal = journal
+        self._native = native
+        self._cold = cold
+        self._keep_market = keep_market
+        self._inputs = _NO_INPUTS if inputs is None else inputs
+        self._cur = np.zeros(loop.N_CURSOR, np.int64)
+        self._cur[loop.CU_SIM] = int(inputs is None)
+        self._cur[loop.CU_TIMERS] = int(timers)
+        self._scratch = np.zeros(1, EVENT_DTYPE)
+        self._outside = _NO_EVENTS
+        self._window = _NO_EVENTS
+        self._items = np.empty(0, np.int64)
+        self._stamps = np.empty(0, np.int64)
+        self._limit = -(2**62)
+
+    @property
+    def now(self) -> int:
+        """Engine time, ns UTC."""
+        return int(self.engine.clock[lay.CK_NOW])
+
+    @property
+    def folded(self) -> int:
+        """Events folded so far."""
+        return int(self.engine.clock[lay.CK_POS])
+
+    def _take(self, events: np.ndarray[Any, Any]) -> None:
+        """Join new events to what is left of the window, and list the exchange items anew."""
+        old = self._window
+        limit = self._limit
+        keep = (old["ts_local"] > limit) | (old["ts_venue"] > limit)
+        window = np.concatenate([old[keep], events]) if keep.any() else events
+        self._window = window
+        self._cur[loop.CU_LOCAL] = int(np.searchsorted(window["ts_local"], limit, side="right"))
+        if self._cur[loop.CU_SIM] == 0:
+            return
+        items = np.empty(2 * len(window), np.int64)
+        stamps = np.empty(2 * len(window), np.int64)
+        n = loop.exchange_items_nb(window, items, stamps)
+        items, stamps = items[:n], stamps[:n]
+        fresh = stamps > limit
+        items, stamps = items[fresh], stamps[fresh]
+        if len(stamps) > 1 and (np.diff(stamps) < 0).any():
+            order = np.argsort(stamps, kind="stable")
+            items, stamps = items[order], stamps[order]
+        self._items = np.ascontiguousarray(items)
+        self._stamps = np.ascontiguousarray(stamps)
+        self._cur[loop.CU_EXCHANGE] = 0
+
+    def push(self, events: np.ndarray[Any, Any], limit: int) -> None:
+        """Take market events (in local order) and fold everything up to local time `limit`."""
+        if self._keep_market:
+            self._journal.append(port.MARKET, events)
+        self._take(events)
+        self._run(limit)
+        self._limit = max(self._limit, limit)
+        self.flush()
+
+    def tell(self, kind: int, x: int, y: int = 0, *, instrument: int = 0, flags: int = 0) -> None:
+        """Fold a word of the cold plane (EV_KILL, EV_MODE, EV_VIEW) now."""
+        event = np.zeros(1, EVENT_DTYPE)
+        event["kind"] = kind
+        event["x"] = x
+        event["y"] = y
+        event["instrument"] = instrument
+        event["flags"] = flags
+        event["ts_local"] = event["ts_venue"] = self.now
+        self._say(event)
+        self._run(self._limit)
+
+    def kill(self, reason: int) -> None:
+        """Raise the kill latch inside the fold: cancel, flatten, refuse from here on."""
+        self.tell(EV_KILL, 0, reason)
+
+    def mode(self, mode: int, reason: int, *, authorised: bool = False) -> None:
+        """Ask for a control mode."""
+        self.tell(EV_MODE, mode, reason, flags=int(authorised))
+
+    def _say(self, events: np.ndarray[Any, Any]) -> None:
+        self._outside = events
+        self._cur[loop.CU_OUTSIDE] = 0
+        self._cur[loop.CU_N_OUTSIDE] = len(events)
+
+    def _run(self, limit: int) -> None:
+        while True:
+            why = loop.run_nb(
+                self.engine,
+                self._sim,
+                self._window,
+                len(self._window),
+                self._items,
+                self._stamps,
+                self._inputs,
+                self._outside,
+                limit,
+                self._cur,
+                self._scratch,
+                self._native,
+            )
+            if why == loop.FULL:
+                self.flush()
+            elif why == loop.WAKE:
+                self._wake()
+            else:
+                return
+
+    def _wake(self) -> None:
+        """Ask the cold strategy about each closed bar; its answers are inputs of the fold."""
+        n = self.engine.out.n
+        woken = self.engine.out.wake[: n[lay.N_WAKE]].copy()
+        n[lay.N_WAKE] = 0
+        if self._cold is None:
+            return
+        events = np.zeros(len(woken), EVENT_DTYPE)
+        for k, inst in enumerate(woken):
+            score = self._cold(int(inst)) or 0.0
+            events[k]["kind"] = EV_VIEW
+            events[k]["instrument"] = inst
+            events[k]["x"] = (score > 0) - (score < 0)
+            events[k]["y"] = round(abs(score) * 1e9)
+        events["ts_local"] = events["ts_venue"] = self.now
+        self._say(events)
+
+    def flush(self) -> None:
+        """Empty the outgoing rings into the journal and commit."""
+        out = self.engine.out
+        n = out.n
+        for kind, ring, slot in (
+            (port.INPUTS, out.recorded, lay.N_RECORDED),
+            (port.DECISIONS, out.decisions, lay.N_DECISIONS),
+            (port.ORDERS, out.orders, lay.N_ORDERS),
+            (port.EQUITY, out.equity, lay.N_EQUITY),
+        ):
+            if n[slot]:
+                self._journal.append(kind, ring[: n[slot]])
+                n[slot] = 0
+        self._cur[loop.CU_SENT] = 0
+        self._journal.commit()

@@ -1,0 +1,60 @@
+"""The engine's own record types."""
+
+import numpy as np
+
+PARAMS_DTYPE = np.dtype(
+    [
+        ("strategy", "<i8"),  # S_*
+        ("threshold", "<f8"),
+        ("exit_threshold", "<f8"),
+        ("time_stop", "<i8"),  # bars
+        ("fixed_size", "<i8"),  # lots; 0: Kelly
+        ("fast", "<i8"),  # feature columns of trend_cross
+        ("slow", "<i8"),
+        ("timer_ns", "<i8"),
+        ("equity_ns", "<i8"),
+        ("stale_ns", "<i8"),  # 0: never (bars)
+        ("cost", "<f8"),  # round trip, fraction of notional
+        ("bars_per_year", "<f8"),
+        ("quote_ns", "<i8"),
+        ("quote_qty", "<i8"),  # lots
+        ("quote_max", "<i8"),  # lots
+        ("quote_skew", "<i8"),  # lots that move a quote by one tick
+        ("use_book", "<i8"),  # 1: order-book features are kept
+        ("needs_book", "<i8"),  # 1: no entries unless a quote is known and fresh
+        ("all_decisions", "<i8"),  # 1: every decision is handed to the journal
+        ("ml_low", "<f8"),
+        ("ml_high", "<f8"),
+        ("ml_scale", "<f8"),
+    ]
+)
+"""Engine settings, one row."""
+
+INST_DTYPE = np.dtype(
+    [
+        ("mark", "<i8"),  # ticks
+        ("last", "<i8"),  # last trade or close, ticks
+        ("status", "<i8"),  # STATUS_*
+        ("last_ts", "<i8"),  # local time of the last accepted event
+        ("bars", "<i8"),
+        ("entry_bar", "<i8"),  # bar count when the position was opened
+        ("stop", "<i8"),  # protective prices of the position or of the pending entry, ticks
+        ("target", "<i8"),
+        ("decision", "<i8"),  # decision that opened the position
+        ("bid_id", "<i8"),  # the quoter's orders
+        ("ask_id", "<i8"),
+        ("quarantined", "<i8"),
+        ("protect", "<i8"),  # 1: the bracket must be looked at
+        ("flatten", "<i8"),  # reason of an ordered flattening, 0 none
+        ("outcome", "<i8"),  # of the last decision, so that only changes are journalled
+        ("reason", "<i8"),
+        ("view", "<f8"),  # a cold strategy's last score
+        ("open", "<f8"),  # the bar that just closed, quote currency
+        ("high", "<f8"),
+        ("low", "<f8"),
+        ("close", "<f8"),
+        ("volume", "<f8"),  # base currency
+        ("bar_ts", "<i8"),
+    ]
+)
+"""What the engine keeps of an instrument, a row each."""

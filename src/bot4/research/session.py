@@ -1,0 +1,311 @@
+"""A run from its description: backtest, paper and replay are assembled here, the same way.
+
+What a run is made of stands in the first block of its journal; a replay builds the same engine
+from it and compares what comes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import cfunc, config
+
+from bot4.engine import layout_nb as lay
+from bot4.engine.build import Plan, Settings, new_engine, new_simulator, state_hash
+from bot4.engine.driver import Driver
+from bot4.engine.loop_nb import no_strategy_nb
+from bot4.ledger.ledger_nb import conserved_nb, equity_nb
+from bot4.model import names
+from bot4.model.errors import JournalError, SafetyError, StrategyError
+from bot4.model.feature_layout_nb import FEATURE_NAMES
+from bot4.ports import journal as port
+from bot4.ports.journal import Journal
+from bot4.signals.ml.artifact import load_model
+from bot4.signals.ml.trees_nb import TreeModel, empty_model
+from bot4.strategies.api import (
+    SIGNATURE,
+    Bar,
+    BarContext,
+    CompiledStrategy,
+    History,
+    Strategy,
+    check_score,
+    load_strategy,
+)
+
+Progress = Callable[[float, float, str], None]
+BUILT_IN = ("hybrid", "trend_cross", "quoter")
+FEATURE_INDEX = {name: k for k, name in enumerate(FEATURE_NAMES)}
+NO_MODEL = "no model: the ML half abstains"
+
+_none: list[Any] = []
+
+
+def no_strategy() -> Any:
+    """The empty compiled strategy in the form that the loop takes."""
+    if not _none:
+        plain = getattr(no_strategy_nb, "py_func", no_strategy_nb)
+        _none.append(plain if config.DISABLE_JIT else cfunc(SIGNATURE, cache=True)(plain))
+    return _none[0]
+
+
+@dataclass
+class LoadedModel:
+    """A trained model as the engine takes it, with where it came from."""
+
+    trees: TreeModel
+    ml: tuple[float, float, float]
+    meta: dict[str, Any] | None
+    path: str | None
+
+    @property
+    def label(self) -> str:
+        """One line for people."""
+        return (
+            NO_MODEL
+            if self.path is None
+            else f"{self.path} (trees sha256 {str((self.meta or {}).get('trees_sha256'))[:12]})"
+        )
+
+
+def load(path: Path | None) -> LoadedModel:
+    """The model in `path`, or the empty one."""
+    if path is None:
+        return LoadedModel(empty_model(), (0.5, 0.5, 1.0), None, None)
+    trees, meta = load_model(path, FEATURE_INDEX)
+    scale = float(meta["confidence_scale"])
+    return LoadedModel(trees, (0.5, 0.5, scale), meta, str(path.resolve()))
+
+
+@dataclass
+class Chosen:
+    """A strategy by name: built in, compiled, or a Python class."""
+
+    spec: str
+    code: str
+    cold: Strategy | None
+    compiled: CompiledStrategy | None
+    sha256: str | None
+
+    @property
+    def native(self) -> Any:
+        """What the loop calls."""
+        return self.compiled.native if self.compiled is not None else no_strategy()
+
+
+def choose(spec: str) -> Chosen:
+    """The strategy that `spec` names: built in, or FILE.py:Name."""
+    if spec in BUILT_IN:
+        return Chosen(spec, spec, None, None, None)
+    found = load_strategy(spec)
+    file = Path(spec.rpartition(":")[0]).resolve()
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    full = f"{file}:{spec.rpartition(':')[2]}"
+    if isinstance(found, CompiledStrategy):
+        return Chosen(full, "compiled", None, found, digest)
+    return Chosen(full, "cold", found, None, digest)
+
+
+@dataclass
+class ColdCaller:
+    """Calls a Python strategy at each bar's close with what it may know then."""
+
+    strategy: Strategy
+    engine: lay.Engine
+    plan: Plan
+    data_dir: str | None
+    histories: list[History] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.histories = [History() for _ in self.plan.instruments]
+        self._call(lambda: self.strategy.on_start(self.data_dir))
+
+    def _call(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except StrategyError:
+            raise
+        except Exception as error:
+            name = type(self.strategy).__name__
+            raise StrategyError(f"strategy {name} raised {type(error).__name__}: {error}") from error
+
+    def __call__(self, inst: int) -> float | None:
+        """The strategy's score for the bar of `inst` that just closed."""
+        e = self.engine
+        row = e.inst[inst]
+        bar = Bar(
+            int(row["bar_ts"]),
+            float(row["open"]),
+            float(row["high"]),
+            float(row["low"]),
+            float(row["close"]),
+            float(row["volume"]),
+        )
+        self.histories[inst].add(bar)
+        qty = int(e.ledger.positions[inst]["qty"])
+        context = BarContext(
+            instrument=self.plan.instruments[inst].symbol,
+            now=int(e.clock[lay.CK_NOW]),
+            bar=bar,
+            position=qty * float(e.spec[inst]["lot_size"]),
+            equity=equity_nb(e.ledger, e.spec) / 10.0**self.plan.money_exp,
+            bars_held=int(row["bars"] - row["entry_bar"]) if qty else 0,
+            data_dir=self.data_dir,
+            _features=e.features.values[inst].copy(),
+            _index=FEATURE_INDEX,
+            _history=self.histories[inst],
+        )
+        return check_score(type(self.strategy).__name__, self._call(lambda: self.strategy.on_bar(context)))
+
+
+@dataclass
+class Session:
+    """An assembled run."""
+
+    engine: lay.Engine
+    driver: Driver
+    plan: Plan
+    meta: dict[str, Any]
+    journal: Journal
+
+    def money(self, units: int) -> float:
+        """Money units as a number of quote currency."""
+        return int(units) / 10.0**self.plan.money_exp
+
+    def counts(self) -> dict[str, Any]:
+        """What was folded and done so far."""
+        e = self.engine
+        account = e.ledger.account[0]
+        refused = {names.reason(code): int(n) for code, n in enumerate(e.safety.refusals) if n > 0}
+        return {
+            "events": int(e.clock[lay.CK_POS]),
+            "market_events": int(e.clock[lay.CK_MARKET]),
+            "decisions": int(e.clock[lay.CK_DECISIONS]),
+            "orders": int(e.safety.control[0]["approved"]),
+            "fills": int(e.clock[lay.CK_FILLS]),
+            "refused": refused,
+            "quarantined": int(e.clock[lay.CK_QUARANTINED]),
+            "anomalies": int(e.clock[lay.CK_ANOMALIES]),
+            "fees": self.money(account["fees"]),
+            "funding": self.money(account["funding"]),
+            "funding_substituted": int(e.clock[lay.CK_SUBSTITUTED]),
+            "gap_loss": self.money(account["gap_loss"]),
+            "ambiguous_bars": int(account["ambiguous"]),
+            "mode": names.MODES[int(e.safety.control[0]["mode"])],
+            "mode_reason": names.reason(e.safety.control[0]["mode_reason"]),
+        }
+
+    def results(self) -> dict[str, Any]:
+        """The counts and the money, after costs; every number from the ledger."""
+        e = self.engine
+        account = e.ledger.account[0]
+        equity = equity_nb(e.ledger, e.spec)
+        start = int(account["initial"])
+        pnl = self.money(equity - start)
+        return {
+            **self.counts(),
+            "pnl_net": pnl,
+            "pnl_net_upper_bound": self.money(equity - start + int(account["ambiguous_diff"])),
+            "return_net": (equity - start) / start if start else 0.0,
+            "equity_start": self.money(start),
+            "equity_end": self.money(equity),
+            "decision_hash": f"{int(e.clock[lay.CK_HASH]):016x}",
+            "state_hash": state_hash(e),
+        }
+
+    def end(self, limit: int, seconds: float, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the books, write the last block, close the journal; the results."""
+        if not conserved_nb(self.engine.ledger):
+            raise SafetyError(
+                "the ledger does not balance: cash + cost + fees + funding - realised != initial"
+            )
+        summary = self.results()
+        summary["events_per_second"] = round(summary["events"] / seconds, 1) if seconds > 0 else 0.0
+        summary.update(extra)
+        self.journal.append(port.END, {"limit": limit, "summary": summary})
+        self.journal.close()
+        return summary
+
+
+def assemble(
+    meta: dict[str, Any],
+    settings: Settings,
+    plan: Plan,
+    chosen: Chosen,
+    model: LoadedModel,
+    journal: Journal,
+    *,
+    inputs: np.ndarray[Any, Any] | None = None,
+    keep_market: bool = False,
+) -> Session:
+    """Engine, simulated venue and driver for a run; `inputs` makes it a replay."""
+    engine = new_engine(settings, plan, model.trees, model.ml)
+    cold = None
+    if chosen.cold is not None and inputs is None:
+        data = meta.get("data") or {}
+        cold = ColdCaller(chosen.cold, engine, plan, data.get("path"))
+    driver = Driver(
+        engine,
+        new_simulator(settings, plan),
+        journal,
+        chosen.native,
+        cold=cold,
+        inputs=inputs,
+        keep_market=keep_market,
+    )
+    if inputs is None:
+        journal.append(port.META, meta)
+        journal.commit()
+    return Session(engine, driver, plan, meta, journal)
+
+
+def describe(
+    kind: str,
+    settings_json: dict[str, str],
+    plan: Plan,
+    chosen: Chosen,
+    model: LoadedModel,
+    data: dict[str, Any],
+) -> dict[str, Any]:
+    """The first block of a journal."""
+    return {
+        "kind": kind,
+        "settings": settings_json,
+        "plan": plan.to_json(),
+        "strategy": chosen.spec,
+        "strategy_sha256": chosen.sha256,
+        "model": {
+            "path": model.path,
+            "trees_sha256": (model.meta or {}).get("trees_sha256"),
+            "label": model.label,
+        },
+        "data": data,
+        "pid": os.getpid(),
+    }
+
+
+def strategy_of(meta: Mapping[str, Any]) -> Chosen:
+    """The strategy a journal was made with; a compiled one must be unchanged, a cold one is not needed."""
+    plan = meta["plan"]
+    spec = str(meta["strategy"])
+    if plan["strategy"] == "cold":
+        return Chosen(spec, "cold", None, None, meta["strategy_sha256"])
+    chosen = choose(spec)
+    if chosen.sha256 != meta["strategy_sha256"]:
+        raise JournalError(f"strategy {spec} has changed since the journal was written; restore it to replay")
+    return chosen
+
+
+def model_of(meta: Mapping[str, Any]) -> LoadedModel:
+    """The model a journal was made with, unchanged."""
+    stated = meta["model"]
+    model = load(None if stated["path"] is None else Path(stated["path"]))
+    if (model.meta or {}).get("trees_sha256") != stated["trees_sha256"]:
+        raise JournalError(f"model {stated['path']} is not the one that the journal was written with")
+    return model
