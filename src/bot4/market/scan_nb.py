@@ -10,6 +10,8 @@ import numpy as np
 
 from bot4.kernels.jit_nb import kernel
 
+Array = np.ndarray[Any, Any]
+
 # --- what became of a line (also the index into the counters) --------------------
 P_OK = 0
 P_EMPTY = 1  # blank line
@@ -39,7 +41,7 @@ POW10 = 10 ** np.arange(19, dtype=np.int64)
 
 
 @kernel
-def skip_space_nb(buf: np.ndarray[Any, Any], i: int) -> int:
+def skip_space_nb(buf: Array, i: int) -> int:
     """First position at or after `i` that is not a blank, tab or carriage return."""
     while buf[i] == 32 or buf[i] == 9 or buf[i] == 13:
         i += 1
@@ -47,7 +49,7 @@ def skip_space_nb(buf: np.ndarray[Any, Any], i: int) -> int:
 
 
 @kernel
-def skip_string_nb(buf: np.ndarray[Any, Any], i: int) -> int:
+def skip_string_nb(buf: Array, i: int) -> int:
     """Position of the quote that closes the string whose text starts at `i`; -1: cut."""
     c = buf[i]
     while c != 34:
@@ -62,7 +64,7 @@ def skip_string_nb(buf: np.ndarray[Any, Any], i: int) -> int:
 
 
 @kernel
-def skip_value_nb(buf: np.ndarray[Any, Any], i: int) -> int:
+def skip_value_nb(buf: Array, i: int) -> int:
     """Position after the JSON value that starts at `i`; -1 if it is cut or empty.
 
     Brackets are counted, not paired: the text inside a value that nobody reads is not validated.
@@ -95,7 +97,7 @@ def skip_value_nb(buf: np.ndarray[Any, Any], i: int) -> int:
 
 
 @kernel
-def decimal_nb(buf: np.ndarray[Any, Any], i: int, exp: int, step: int) -> tuple[int, int, int]:
+def decimal_nb(buf: Array, i: int, exp: int, step: int) -> tuple[int, int, int]:
     """(position after it, steps, P_* code) of the decimal at `i`, quoted or bare.
 
     The value is read exactly as an integer of 10**-exp and divided by `step`. Digits beyond `exp`
@@ -154,7 +156,7 @@ def decimal_nb(buf: np.ndarray[Any, Any], i: int, exp: int, step: int) -> tuple[
 
 
 @kernel
-def integer_nb(buf: np.ndarray[Any, Any], i: int) -> int:
+def integer_nb(buf: Array, i: int) -> int:
     """The non-negative integer at `i` (bare or after its quote); -1 if it is none or too long."""
     start = i
     value = 0
@@ -164,7 +166,7 @@ def integer_nb(buf: np.ndarray[Any, Any], i: int) -> int:
         i += 1
         d = int(buf[i]) - 48
     c = buf[i]
-    if i == start or i - start > 18 and (i - start > 19 or value < 0):
+    if i == start or (i - start > 18 and (i - start > 19 or value < 0)):
         return -1
     if c != 44 and c != 125 and c != 34 and c != 32 and c != 93:
         return -1
@@ -186,7 +188,7 @@ def time_ns_nb(stamp: int) -> int:
 
 
 @kernel
-def same_text_nb(buf: np.ndarray[Any, Any], i: int, word: np.ndarray[Any, Any]) -> bool:
+def same_text_nb(buf: Array, i: int, word: Array) -> bool:
     """Whether the string whose text starts at `i` is exactly `word` (bytes)."""
     for k in range(word.shape[0]):
         if buf[i + k] != word[k]:
