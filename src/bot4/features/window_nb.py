@@ -1,0 +1,204 @@
+"""Window primitives over the rings of a state row.
+
+A rolling sum is updated in O(1) and added up afresh when its ring wraps (every 64 bars) and
+whenever the value that leaves dwarfs what stays. So rounding never builds up over millions of
+bars, and a huge value that has left the window leaves no residue behind.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bot4.features.layout_nb import (
+    Q_BARS,
+    Q_HEAD_14,
+    Q_HEAD_15,
+    Q_HEAD_20,
+    Q_TAIL,
+    RING_MASK,
+    S_PREV_CLOSE,
+)
+from bot4.kernels.jit_nb import kernel
+
+# A leaving value this many times the remaining sum has eaten 3 of its 15 digits.
+_DWARFS = 1e3
+
+
+@kernel
+def window_sum_nb(s: np.ndarray[Any, Any], ring: int, n: int, window: int) -> float:
+    """Sum of the last `window` entries of a ring, oldest first; bar n is the newest."""
+    total = 0.0
+    for i in range(n - window + 1, n + 1):
+        total += s[ring + (i & RING_MASK)]
+    return total
+
+
+@kernel
+def roll_nb(s: np.ndarray[Any, Any], slot: int, ring: int, n: int, window: int) -> float:
+    """Advance the rolling sum kept in s[slot] by bar n of a ring of non-negative values.
+
+    Returns the sum over the last `window` entries (over all of them while fewer were seen).
+    """
+    total = s[slot] + s[ring + (n & RING_MASK)]
+    if n >= window:
+        old = s[ring + ((n - window) & RING_MASK)]
+        total -= old
+        if (n & RING_MASK) == 0 or old > _DWARFS * total:
+            total = window_sum_nb(s, ring, n, window)
+    s[slot] = total
+    return total
+
+
+@kernel
+def centred_nb(s: np.ndarray[Any, Any], slot: int, ring: int, n: int, window: int) -> None:
+    """Set s[slot], s[slot+1] to sum (x - base), sum (x - base)^2, with base in s[slot+2].
+
+    The base is the newest value whenever the sums are added up afresh; taking it away first
+    keeps the digits that x^2 would cancel.
+    """
+    base = s[ring + (n & RING_MASK)]
+    s[slot + 2] = base
+    first = 0.0
+    second = 0.0
+    for i in range(n - window + 1, n + 1):
+        d = s[ring + (i & RING_MASK)] - base
+        first += d
+        second += d * d
+    s[slot] = first
+    s[slot + 1] = second
+
+
+@kernel
+def moments_nb(
+    s: np.ndarray[Any, Any], slot: int, ring: int, n: int, window: int, flat: int
+) -> tuple[float, float]:
+    """Mean and population standard deviation of the last `window` entries of a ring.
+
+    Call it on every bar; it is defined from bar window-1 on. `flat` is the number of bars for
+    which the series has not moved: a flat window has exactly its value and 0.
+    """
+    x = s[ring + (n & RING_MASK)]
+    if n < window or (n & RING_MASK) == 0:
+        if n < window - 1:
+            return x, 0.0
+        centred_nb(s, slot, ring, n, window)
+    else:
+        base = s[slot + 2]
+        d = x - base
+        old = s[ring + ((n - window) & RING_MASK)] - base
+        first = s[slot] + d - old
+        second = s[slot + 1] + d * d - old * old
+        s[slot] = first
+        s[slot + 1] = second
+        # Far from the base, or after a giant has left, the difference of squares has no digits left.
+        spread = second - first * first / window
+        if spread * _DWARFS < second or old * old > _DWARFS * spread:
+            centred_nb(s, slot, ring, n, window)
+    if flat >= window - 1:
+        return x, 0.0
+    mean = s[slot] / window
+    variance = s[slot + 1] / window - mean * mean
+    if variance <= 0.0:
+        return s[slot + 2] + mean, 0.0
+    return s[slot + 2] + mean, math.sqrt(variance)
+
+
+@kernel
+def z_score_nb(x: float, mean: float, deviation: float) -> float:
+    """(x - mean) / deviation, 0 where the window is flat."""
+    if deviation <= 0.0:
+        return 0.0
+    return (x - mean) / deviation
+
+
+@kernel
+def log_ratio_nb(a: float, b: float) -> float:
+    """ln(a / b), 0 where either is not positive (such a price never passes the quality stage)."""
+    if a <= 0.0 or b <= 0.0:
+        return 0.0
+    return math.log(a / b)
+
+
+@kernel
+def ema_nb(prev: float, x: float, n: int, period: int) -> float:
+    """Exponential average by TA-Lib's seed: the mean of the first `period` inputs.
+
+    `n` is the number of the input, from 0. While n < period-1 the value returned is the running
+    sum (not yet an average). alpha = 2 / (period + 1).
+    """
+    if n >= period:
+        return (x - prev) * (2.0 / (period + 1.0)) + prev
+    total = prev + x
+    if n == period - 1:
+        return total / period
+    return total
+
+
+@kernel
+def wilder_nb(prev: float, x: float, n: int, period: int) -> float:
+    """Wilder's average (alpha = 1 / period), seeded like `ema_nb`; `n` counts inputs from 0."""
+    if n >= period:
+        return (prev * (period - 1.0) + x) / period
+    total = prev + x
+    if n == period - 1:
+        return total / period
+    return total
+
+
+@kernel
+def true_range_nb(s: np.ndarray[Any, Any], h: float, lo: float) -> float:
+    """Largest of high - low and the distances of both from the close before (Wilder, 1978)."""
+    prev = s[S_PREV_CLOSE]
+    return max(h - lo, abs(h - prev), abs(lo - prev))
+
+
+@kernel
+def push_high_nb(k: np.ndarray[Any, Any], q: int, s: np.ndarray[Any, Any], ring: int, n: int) -> None:
+    """Push bar n into the queue of falling highs and move its three window heads.
+
+    Lemire, "Streaming maximum-minimum filter", 2006: each bar enters and leaves once, so the
+    cost is O(1) amortised. Of equal highs the newest stays (Aroon counts from the last one).
+    """
+    tail = k[q + Q_TAIL]
+    head = k[q + Q_HEAD_20]
+    x = s[ring + (n & RING_MASK)]
+    while tail > head and s[ring + (k[q + Q_BARS + ((tail - 1) & RING_MASK)] & RING_MASK)] <= x:
+        tail -= 1
+    _enter_nb(k, q, n, tail)
+
+
+@kernel
+def push_low_nb(k: np.ndarray[Any, Any], q: int, s: np.ndarray[Any, Any], ring: int, n: int) -> None:
+    """Push bar n into the queue of rising lows; see `push_high_nb`."""
+    tail = k[q + Q_TAIL]
+    head = k[q + Q_HEAD_20]
+    x = s[ring + (n & RING_MASK)]
+    while tail > head and s[ring + (k[q + Q_BARS + ((tail - 1) & RING_MASK)] & RING_MASK)] >= x:
+        tail -= 1
+    _enter_nb(k, q, n, tail)
+
+
+@kernel
+def _enter_nb(k: np.ndarray[Any, Any], q: int, n: int, tail: int) -> None:
+    """Put bar n at `tail` and let each head leave the bars that its window no longer holds."""
+    k[q + Q_BARS + (tail & RING_MASK)] = n
+    k[q + Q_TAIL] = tail + 1
+    k[q + Q_HEAD_14] = _head_nb(k, q, k[q + Q_HEAD_14], tail, n - 13)
+    k[q + Q_HEAD_15] = _head_nb(k, q, k[q + Q_HEAD_15], tail, n - 14)
+    k[q + Q_HEAD_20] = _head_nb(k, q, k[q + Q_HEAD_20], tail, n - 19)
+
+
+@kernel
+def _head_nb(k: np.ndarray[Any, Any], q: int, head: int, tail: int, oldest: int) -> int:
+    if head > tail:
+        return tail
+    while k[q + Q_BARS + (head & RING_MASK)] < oldest:
+        head += 1
+    return head
+
+
+@kernel
+def queue_bar_nb(k: np.ndarray[Any, Any], q: int, head: int) -> int:
+    """Bar number of the extreme of the window whose head slot is `head`."""
+    return k[q + Q_BARS + (k[q + head] & RING_MASK)]
