@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from bot4.features.layout_nb import N_COUNTERS, N_FEATURES, N_STATE, FeatureState
-from bot4.features.update_nb import fold_bar_nb
+from bot4.features.layout_nb import N_FEATURES, STATE_DTYPE, FeatureState
+from bot4.features.update_nb import update_bar_nb
 from bot4.kernels.jit_nb import kernel
 
 
@@ -20,18 +20,17 @@ def batch_nb(
     out: np.ndarray[Any, Any],
     mask: np.ndarray[Any, Any],
 ) -> None:
-    """Features of a whole history into `out` (n, N_FEATURES), by the same code bar after bar.
+    """Features of a whole history into `out` (n, N_FEATURES), by the streaming kernel bar after bar.
 
-    Row i is what `update_bar_nb` leaves after bar i, bit for bit, for finite bars; a bar that is
-    left out (not finite) has a row of NaN. `ts` int64, the bars float64, `mask` uint8[N_GROUPS].
+    Row i is what `update_bar_nb` leaves after bar i, bit for bit. `ts` int64, the bars float64, `mask`
+    uint8[N_GROUPS].
     """
-    s = np.zeros(N_STATE)
-    k = np.zeros(N_COUNTERS, np.int64)
+    fs = FeatureState(np.zeros(1, STATE_DTYPE), np.full((1, N_FEATURES), np.nan))
+    row = fs.values[0]
     for i in range(len(c)):
-        row = out[i]
+        update_bar_nb(fs, 0, ts[i], o[i], h[i], lo[i], c[i], v[i], mask)
         for j in range(N_FEATURES):
-            row[j] = np.nan
-        fold_bar_nb(s, k, row, ts[i], (o[i], h[i], lo[i], c[i], v[i]), mask)
+            out[i, j] = row[j]
 
 
 @kernel
@@ -46,9 +45,6 @@ def stream_nb(
     v: np.ndarray[Any, Any],
     mask: np.ndarray[Any, Any],
 ) -> None:
-    """Fold a run of bars into a living state; only the last values are kept (warming up from history)."""
-    s = fs.state[inst]
-    k = fs.counters[inst]
-    row = fs.values[inst]
+    """Fold a run of bars into a living state and keep only the last values (warm-up from history)."""
     for i in range(len(c)):
-        fold_bar_nb(s, k, row, ts[i], (o[i], h[i], lo[i], c[i], v[i]), mask)
+        update_bar_nb(fs, inst, ts[i], o[i], h[i], lo[i], c[i], v[i], mask)

@@ -1,9 +1,9 @@
 """Groups of bar features and the layout of their state.
 
-One instrument has one float64 row (scalars, then rings) and one int64 row (counters, then the
-two monotonic queues). A group is a set of features that share state; a mask of groups says what
-is computed, and it stays the same for the life of a state (a group switched on later would read
-unseeded averages).
+One instrument is one record of STATE_DTYPE, which kernels take as one pointer (an array argument costs
+seven words and a reference count a call). A group is a set of features that share state; a mask of
+groups says what is computed. The mask of the first bar holds for the life of a state, since a group
+switched on later would read unseeded averages.
 """
 
 from typing import Any, Final, NamedTuple
@@ -97,104 +97,101 @@ _SIZES: Final = (
 GROUP_OF: Final = tuple(GROUP_NAMES.index(name) for name, size in _SIZES for _ in range(size))
 """Group of each feature, in the order of FEATURE_NAMES."""
 
-# --- the float64 row: scalars ---------------------------------------------------
-(
-    S_PREV_CLOSE,
-    S_PREV_HIGH,
-    S_PREV_LOW,
-    S_SMA_10,
-    S_SMA_20,
-    S_SMA_50,
-    S_EMA_12,
-    S_EMA_26,
-    S_EMA_50,
-    S_LIN_SUM,
-    S_LIN_WSUM,
-    S_LIN_BASE,
-    S_DEMA_1,
-    S_DEMA_2,
-    S_KAMA,
-    S_KAMA_PATH,
-    S_GAIN,
-    S_LOSS,
-    S_MACD_FAST,
-    S_MACD_SLOW,
-    S_MACD_SIGNAL,
-    S_BB_SUM,
-    S_BB_SQ,
-    S_BB_BASE,
-    S_ATR_14,
-    S_DM_PLUS,
-    S_DM_MINUS,
-    S_DM_TR,
-    S_ADX,
-    S_MFI_UP,
-    S_MFI_DOWN,
-    S_OBV,
-    S_TRIX_1,
-    S_TRIX_2,
-    S_TRIX_3,
-    S_ATR_10,
-    S_KELTNER,
-    S_ST_UPPER,
-    S_ST_LOWER,
-    S_SAR,
-    S_SAR_EP,
-    S_SAR_AF,
-    S_VWAP_PV,
-    S_VWAP_V,
-    S_PARKINSON,
-    S_GARMAN,
-    S_RETURN_SQ,
-    S_VZ_SUM,
-    S_VZ_SQ,
-    S_VZ_BASE,
-    S_CZ_SUM,
-    S_CZ_SQ,
-    S_CZ_BASE,
-) = range(53)
-
-# --- the float64 row: rings of 64 bars, slot of bar n = offset + (n & RING_MASK) ---
 RING = 64  # longer than the longest window (50), a power of two
 RING_MASK = RING - 1
-W_CLOSE = 64
-W_HIGH = W_CLOSE + RING
-W_LOW = W_HIGH + RING
-W_VOLUME = W_LOW + RING
-W_TYPICAL = W_VOLUME + RING
-W_FLOW = W_TYPICAL + RING  # money flow, signed by the move of the typical price
-W_PV = W_FLOW + RING
-W_FAST_K = W_PV + RING
-W_SLOW_K = W_FAST_K + RING
-W_PARKINSON = W_SLOW_K + RING
-W_GARMAN = W_PARKINSON + RING
-W_RETURN = W_GARMAN + RING
-N_STATE = W_RETURN + RING
 
-# --- the int64 row ----------------------------------------------------------------
-K_BARS = 0  # bars folded so far
-K_FLAT = 1  # consecutive bars whose close equals the close before
-K_DRY = 2  # consecutive bars without volume
-K_SAR_LONG = 3
-K_ST_UP = 4
-K_STILL = 5  # consecutive bars without money flow
-K_FLAT_VOLUME = 6  # consecutive bars whose volume equals the volume before
 # A monotonic queue: tail, then one head for each window (14, 15, 20 bars), then bar numbers.
-K_HIGHS = 8
-K_LOWS = K_HIGHS + 8 + RING
 Q_TAIL = 0
 Q_HEAD_14 = 1
 Q_HEAD_15 = 2
 Q_HEAD_20 = 3
 Q_BARS = 8
-N_COUNTERS = K_LOWS + 8 + RING
+
+_RINGS: Final = (
+    "closes",
+    "highs",
+    "lows",
+    "volumes",
+    "typicals",
+    "flows",  # money flow, signed by the move of the typical price
+    "values",  # typical price x volume
+    "fast_k",
+    "slow_k",
+    "spans",  # ln^2(high / low)
+    "bodies",  # Garman-Klass terms
+    "squares",  # squared log returns
+)
+_MOMENTS: Final = ("bollinger", "volume_z", "close_z")  # sum and sum of squares off a base, base
+_COUNTERS: Final = (
+    "bars",  # folded so far
+    "groups",  # bit g: group g is computed
+    "flat",  # consecutive bars whose close equals the close before
+    "flat_volume",  # the same of volume
+    "dry",  # consecutive bars without volume
+    "still",  # consecutive bars without money flow
+    "sar_long",
+    "supertrend_up",
+)
+_SCALARS: Final = (
+    "prev_close",
+    "prev_high",
+    "prev_low",
+    "sma_10",
+    "sma_20",
+    "sma_50",
+    "ema_12",
+    "ema_26",
+    "ema_50",
+    "lin_sum",
+    "lin_wsum",
+    "lin_base",
+    "dema_1",
+    "dema_2",
+    "kama",
+    "kama_path",
+    "gain",
+    "loss",
+    "macd_fast",
+    "macd_slow",
+    "macd_signal",
+    "atr_14",
+    "dm_plus",
+    "dm_minus",
+    "dm_range",
+    "adx",
+    "flow_up",
+    "flow_down",
+    "obv",
+    "trix_1",
+    "trix_2",
+    "trix_3",
+    "atr_10",
+    "keltner",
+    "st_upper",
+    "st_lower",
+    "sar",
+    "sar_extreme",
+    "sar_step",
+    "vwap_value",
+    "vwap_volume",
+    "parkinson",
+    "garman_klass",
+    "square_sum",
+)
+STATE_DTYPE: Final = np.dtype(
+    [(name, "<i8") for name in _COUNTERS]
+    + [(name, "<f8") for name in _SCALARS]
+    + [(name, "<f8", (3,)) for name in _MOMENTS]
+    + [("high_queue", "<i8", (Q_BARS + RING,)), ("low_queue", "<i8", (Q_BARS + RING,))]
+    + [(name, "<f8", (RING,)) for name in _RINGS]
+)
+"""State of one instrument; the slot of bar n in a ring is n & RING_MASK."""
 
 
 class FeatureState(NamedTuple):
     """State of the bar features, one instrument a row (see `bot4.features.state`)."""
 
-    state: np.ndarray[Any, Any]  # float64 (n, N_STATE)
-    counters: np.ndarray[Any, Any]  # int64 (n, N_COUNTERS)
+    state: np.ndarray[Any, Any]  # STATE_DTYPE (n,)
     values: np.ndarray[Any, Any]  # float64 (n, N_FEATURES); NaN until warm, NaN where masked
 
 

@@ -3,15 +3,14 @@
 import numpy as np
 
 from bot4.features.book_nb import N_BOOK_COUNTERS, N_BOOK_STATE, BookFeatures
-from bot4.features.layout_nb import GROUP_OF, N_COUNTERS, N_GROUPS, N_STATE, FeatureState
+from bot4.features.layout_nb import GROUP_OF, N_GROUPS, STATE_DTYPE, FeatureState
 from bot4.model.feature_layout_nb import FEATURE_NAMES, N_BOOK, N_FEATURES
 
 
 def new_features(n_instruments: int) -> FeatureState:
     """Return a fresh state of the bar features: nothing seen, every value NaN."""
     return FeatureState(
-        state=np.zeros((n_instruments, N_STATE), np.float64),
-        counters=np.zeros((n_instruments, N_COUNTERS), np.int64),
+        state=np.zeros(n_instruments, STATE_DTYPE),
         values=np.full((n_instruments, N_FEATURES), np.nan),
     )
 
