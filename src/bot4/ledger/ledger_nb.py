@@ -10,7 +10,8 @@ realised, fees or funding by amounts that sum to zero).
 
 Cost basis. Average cost: a partial close releases floor(|cost| x closed / |qty|) of the basis, the
 rest (at most one unit more than its exact share) stays with what is still held and is released at the
-latest when the position is flat. So rounding moves less than one unit between two closes of the same trade, and nothing is lost.
+latest when the position is flat. So rounding moves less than one unit between two closes of the same trade,
+and nothing is lost.
 
 Overflow. Every amount must stay below 2**62 money units; `fits_nb` says whether an order's
 notional does. A fill that breaks this, or makes no sense (price or quantity not positive,
@@ -123,7 +124,14 @@ def _open_nb(acc: Any, pos: Any, side: int, qty: int, notional: int, fee: int) -
 
 @kernel
 def apply_fill_nb(
-    led: LedgerState, spec: np.ndarray[Any, Any], inst: int, side: int, price: int, qty: int, fee: int, ts: int
+    led: LedgerState,
+    spec: np.ndarray[Any, Any],
+    inst: int,
+    side: int,
+    price: int,
+    qty: int,
+    fee: int,
+    ts: int,
 ) -> int:
     """Book one fill; returns the realised money units, fee excluded.
 
@@ -144,7 +152,7 @@ def apply_fill_nb(
         acc["residual"] += 1
         return 0
     notional = price * qty * mult
-    held = pos["qty"] * side  # positive: same direction
+    held = pos["qty"] * side  # positive: the fill enlarges
     closed = min(qty, -held) if held < 0 else 0
     if (
         abs(float(acc["cash"]) - float(side * notional) - float(fee)) >= LIMIT_FLOAT
@@ -179,7 +187,8 @@ def apply_funding_nb(
     """Book one funding payment and return it in money units; positive: we paid.
 
     A long pays a positive rate, a short receives it; the amount is rounded against us. `rate_e8`
-    in 1e-8 of notional, |rate| <= 1; `price` ticks, 0 or less: the last mark. A rate beyond 1 is not booked and counts in `residual`.
+    in 1e-8 of notional, |rate| <= 1; `price` ticks, 0 or less: the last mark. A rate beyond 1 is not booked
+    and counts in `residual`.
     """
     acc = led.account[0]
     pos = led.positions[inst]
@@ -206,7 +215,8 @@ def apply_funding_nb(
 def mark_nb(led: LedgerState, inst: int, price: int) -> None:
     """Value the instrument at `price` ticks; a price that is not positive is ignored (no news).
 
-    While a position is held, `high_water` follows the best mark: the highest for a long, the lowest for a short.
+    While a position is held, `high_water` follows the best mark: the highest for a long, the lowest for a
+    short.
     """
     if price <= 0:
         return
@@ -232,15 +242,15 @@ def equity_nb(led: LedgerState, spec: np.ndarray[Any, Any]) -> int:
         if qty != 0:
             total += qty * pos["mark"] * spec[inst]["money_mult"]
     acc["equity"] = total
-    return total
+    return int(total)
 
 
 @kernel
 def exposure_nb(led: LedgerState, spec: np.ndarray[Any, Any]) -> tuple[int, int]:
     """Sum of |position value| and of signed position values at the marks, money units."""
     positions = led.positions
-    gross = np.int64(0)
-    net = np.int64(0)
+    gross = 0
+    net = 0
     for inst in range(positions.shape[0]):
         pos = positions[inst]
         qty = pos["qty"]
@@ -255,14 +265,15 @@ def exposure_nb(led: LedgerState, spec: np.ndarray[Any, Any]) -> tuple[int, int]
 def conserved_nb(led: LedgerState) -> bool:
     """The double-entry identity, exactly, and account totals equal to the positions' sums.
 
-    False as well when a fill or payment could not be booked (`residual`), or while a flat position keeps a cost.
+    False as well when a fill or payment could not be booked (`residual`), or while a flat position keeps a
+    cost.
     """
     acc = led.account[0]
     positions = led.positions
-    realised = np.int64(0)
-    fees = np.int64(0)
-    funding = np.int64(0)
-    cost = np.int64(0)
+    realised = 0
+    fees = 0
+    funding = 0
+    cost = 0
     for inst in range(positions.shape[0]):
         pos = positions[inst]
         realised += pos["realised"]
