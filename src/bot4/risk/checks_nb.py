@@ -1,0 +1,252 @@
+"""The risk layer's checks of one order: small, pure, each R_OK or its own reason.
+
+Amounts are money units after the order's full fill plus what is pending. Exactly at a limit
+passes; beyond it, or not computable, is refused. `verdicts_nb` evaluates all of them and writes every result.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from bot4.kernels.fixed_nb import rate_of
+from bot4.kernels.jit_nb import kernel
+from bot4.model.codes_nb import (
+    R_DAILY_LOSS,
+    R_HEAT,
+    R_LEVERAGE,
+    R_MARGIN,
+    R_MAX_ASSET,
+    R_MAX_ORDER,
+    R_MAX_POSITION,
+    R_OK,
+    R_OPEN_RISK,
+    R_SHORT_SPOT,
+    R_UNCHECKED,
+)
+from bot4.risk.state_nb import (
+    MONEY_LIMIT,
+    Others,
+    RiskState,
+    held_risk_nb,
+    others_nb,
+    part_ceil_nb,
+    part_floor_nb,
+    product_fits_nb,
+)
+
+N_CHECKS = 10
+(
+    CHECK_ORDER_SIZE,
+    CHECK_POSITION,
+    CHECK_ASSET,
+    CHECK_HEAT,
+    CHECK_OPEN_RISK,
+    CHECK_DRAWDOWN,
+    CHECK_DAILY_LOSS,
+    CHECK_LEVERAGE,
+    CHECK_SPOT_SHORT,
+    CHECK_FUNDS,
+) = range(N_CHECKS)
+
+_SPOT = 0
+_HEAT_SLACK = (
+    1.0 + 1e-12
+)  # heat is a float: an order at the limit must not fail by a rounding of the last bit
+
+
+@kernel
+def within_nb(amount: int, equity: int, fraction: float, reason: int) -> int:
+    """R_OK while `amount` <= floor(equity x fraction), else `reason`; R_UNCHECKED if one is unknown."""
+    if equity <= 0 or amount < 0:
+        return R_UNCHECKED
+    return R_OK if amount <= part_floor_nb(equity, fraction) else reason
+
+
+@kernel
+def order_size_nb(params: np.ndarray[Any, Any], equity: int, notional: int) -> int:
+    """The order's notional against `max_order`."""
+    return within_nb(notional, equity, params[0]["max_order"], R_MAX_ORDER)
+
+
+@kernel
+def position_limit_nb(params: np.ndarray[Any, Any], equity: int, position_after: int) -> int:
+    """The instrument's exposure after the order against `max_position`."""
+    return within_nb(position_after, equity, params[0]["max_position"], R_MAX_POSITION)
+
+
+@kernel
+def asset_limit_nb(params: np.ndarray[Any, Any], equity: int, asset_after: int) -> int:
+    """The exposure of all instruments of the asset after the order against `max_asset`."""
+    return within_nb(asset_after, equity, params[0]["max_asset"], R_MAX_ASSET)
+
+
+@kernel
+def heat_limit_nb(params: np.ndarray[Any, Any], equity: int, heat_after: float) -> int:
+    """Sum of exposure x volatility (money units a year) after the order against `max_heat`."""
+    if equity <= 0 or not 0.0 <= heat_after < 1e300:
+        return R_UNCHECKED
+    return R_OK if heat_after <= params[0]["max_heat"] * float(equity) * _HEAT_SLACK else R_HEAT
+
+
+@kernel
+def open_risk_limit_nb(params: np.ndarray[Any, Any], equity: int, risk_after: int) -> int:
+    """Money lost if every stop is hit, after the order, against `max_open_risk`."""
+    return within_nb(risk_after, equity, params[0]["max_open_risk"], R_OPEN_RISK)
+
+
+@kernel
+def drawdown_nb(risk: RiskState) -> int:
+    """The latched hard stop's reason, or R_OK; the soft limit only halves sizes."""
+    drawdown = risk.state[0]["drawdown"]
+    if not drawdown <= 1.0:
+        return R_UNCHECKED
+    return int(risk.state[0]["halted"])
+
+
+@kernel
+def daily_loss_nb(risk: RiskState, equity: int) -> int:
+    """R_DAILY_LOSS once the day's loss limit was hit, or would be at this equity."""
+    state = risk.state[0]
+    start = state["day_start_equity"]
+    if equity <= 0 or start <= 0:
+        return R_UNCHECKED
+    if state["day"] >= 0 and state["day_halted"] == state["day"]:
+        return R_DAILY_LOSS
+    lost = start - equity
+    return R_DAILY_LOSS if lost > 0 and lost >= part_ceil_nb(start, risk.params[0]["daily_loss"]) else R_OK
+
+
+@kernel
+def leverage_nb(params: np.ndarray[Any, Any], equity: int, gross_after: int) -> int:
+    """Gross exposure after the order, with everything pending, against `max_leverage` x equity."""
+    return within_nb(gross_after, equity, params[0]["max_leverage"], R_LEVERAGE)
+
+
+@kernel
+def spot_short_nb(kind: int, side: int, qty_after: int) -> int:
+    """A spot sale may not go below zero."""
+    return R_SHORT_SPOT if kind == _SPOT and side < 0 and qty_after < 0 else R_OK
+
+
+@kernel
+def funds_nb(kind: int, side: int, equity: int, bound: int, notional: int, fee: int) -> int:
+    """What the order takes out of the account must be there.
+
+    A spot purchase takes its notional and fee, any other order its fee.
+
+    `bound` is what positions and pending orders bind already; free is equity - bound, and for
+    a derivative equity, whose exposure the leverage check bounds.
+    """
+    if equity <= 0 or bound < 0:
+        return R_UNCHECKED
+    if kind == _SPOT and side > 0:
+        return R_OK if notional + fee <= equity - bound else R_MARGIN
+    return R_OK if fee <= equity else R_MARGIN
+
+
+@kernel
+def reduces_nb(side: int, qty: int, pos_qty: int) -> bool:
+    """Whether the order can only bring the position nearer to zero."""
+    return (pos_qty > 0 and side == -1 and 0 < qty <= pos_qty) or (
+        pos_qty < 0 and side == 1 and 0 < qty <= -pos_qty
+    )
+
+
+@kernel
+def _exposure_checks_nb(
+    risk: RiskState,
+    inst: int,
+    rest: Others,
+    equity: int,
+    notional: int,
+    mine: int,
+    open_risk: int,
+    out: np.ndarray[Any, Any],
+) -> None:
+    """The five checks of size and exposure; `mine`: own exposure after the order, with pending."""
+    params = risk.params
+    sigma = risk.instr[inst]["sigma_year"]
+    heat = rest.heat + float(mine) * sigma if rest.known and sigma > 0.0 else np.nan
+    out[CHECK_ORDER_SIZE] = order_size_nb(params, equity, notional)
+    out[CHECK_POSITION] = position_limit_nb(params, equity, mine)
+    out[CHECK_ASSET] = asset_limit_nb(params, equity, mine + rest.asset)
+    out[CHECK_HEAT] = heat_limit_nb(params, equity, heat)
+    out[CHECK_OPEN_RISK] = open_risk_limit_nb(params, equity, open_risk + rest.open_risk)
+
+
+@kernel
+def _open_risk_after_nb(
+    risk: RiskState, inst: int, price: int, mult: int, held: int, added: int, pending: int
+) -> int:
+    """Open risk of one instrument after the order: `held` and `added` lots (>= 0) and pending money.
+
+    The added lots bear the distance to the instrument's stop, or `emergency_stop` while none is set.
+    """
+    emergency = risk.params[0]["emergency_stop"]
+    total = held_risk_nb(risk, inst, held, price, mult) + part_ceil_nb(pending, emergency)
+    if risk.instr[inst]["stop"] > 0:
+        return total + held_risk_nb(risk, inst, added, price, mult)
+    return total + part_ceil_nb(added * price * mult, emergency)
+
+
+@kernel
+def verdicts_nb(
+    risk: RiskState,
+    spec: np.ndarray[Any, Any],
+    inst: int,
+    side: int,
+    qty: int,
+    price: int,
+    pos_qty: int,
+    equity: int,
+    gross_exposure: int,
+    pending_money: int,
+    is_reducing: bool,
+    out: np.ndarray[Any, Any],
+) -> int:
+    """Evaluate every check of an order and write the reasons into `out` (int64, N_CHECKS); N_CHECKS.
+
+    `qty` lots, `price` ticks (for a market order: the worst price expected), `pos_qty` lots held now
+    (signed), `equity` and `gross_exposure` (all positions, this one included) money units, `pending_money`
+    this
+    instrument's orders that may still fill and add exposure (those of others stand in their rows). An order
+    that
+    says it reduces and does so passes every check, whatever is unknown; one that only says so is checked
+    like any other. Inputs that make no sense give R_UNCHECKED throughout.
+    """
+    if is_reducing and reduces_nb(side, qty, pos_qty):
+        out[:N_CHECKS] = R_OK
+        return N_CHECKS
+    mult = spec[inst]["money_mult"]
+    lots = abs(pos_qty) + max(qty, 0)
+    if (
+        qty <= 0
+        or price <= 0
+        or mult <= 0
+        or equity <= 0
+        or gross_exposure < 0
+        or pending_money < 0
+        or (side != 1 and side != -1)
+        or float(pending_money) + float(gross_exposure) >= MONEY_LIMIT
+        or not product_fits_nb(price, lots, mult)
+    ):
+        out[:N_CHECKS] = R_UNCHECKED
+        return N_CHECKS
+    per_lot = price * mult
+    after = pos_qty + side * qty
+    notional = qty * per_lot
+    rest = others_nb(risk, inst)
+    mine = abs(after) * per_lot + pending_money
+    held = min(abs(pos_qty), abs(after)) if pos_qty * side >= 0 or after * pos_qty > 0 else 0
+    open_risk = _open_risk_after_nb(risk, inst, price, mult, held, abs(after) - held, pending_money)
+    _exposure_checks_nb(risk, inst, rest, equity, notional, mine, open_risk, out)
+    out[CHECK_DRAWDOWN] = drawdown_nb(risk)
+    out[CHECK_DAILY_LOSS] = daily_loss_nb(risk, equity)
+    others_pending = rest.bound - rest.exposure
+    grown = gross_exposure + (abs(after) - abs(pos_qty)) * per_lot
+    out[CHECK_LEVERAGE] = leverage_nb(risk.params, equity, max(grown, 0) + pending_money + others_pending)
+    out[CHECK_SPOT_SHORT] = spot_short_nb(spec[inst]["kind"], side, after)
+    fee = max(rate_of(notional, spec[inst]["taker_fee"]), 0)
+    bound = gross_exposure + pending_money + others_pending
+    out[CHECK_FUNDS] = funds_nb(spec[inst]["kind"], side, equity, bound, notional, fee)
+    return N_CHECKS
