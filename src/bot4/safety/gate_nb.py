@@ -1,8 +1,8 @@
 """The order gate: nothing becomes an order except through `gate_nb`.
 
 Two lanes. A new order without OF_REDUCE_ONLY can raise risk and must pass every check. Reduce-only
-orders and cancels have a lane that no state closes (kill, mode, Disabled, verdicts and rate do not hold them), but a
-reduce-only order must really reduce. A check that cannot be evaluated refuses.
+orders and cancels have a lane that no state closes (kill, mode, Disabled, verdicts and rate do not
+hold them), but a reduce-only order must really reduce. A check that cannot be evaluated refuses.
 """
 
 from typing import Any, NamedTuple
@@ -79,17 +79,17 @@ def state_reason_nb(control: Any) -> int:
 
 @kernel
 def words_reason_nb(intent: Any, spec: Any) -> int:
-    """R_UNCHECKED for a side, type, time in force or purpose that does not exist; R_INSTRUMENT for an unset spec."""
-    side = np.int64(intent["side"])
+    """R_UNCHECKED for an unknown side, type, tif or purpose; R_INSTRUMENT for an unset spec."""
+    side = int(np.int64(intent["side"]))
     if side != BUY and side != SELL:
         return R_UNCHECKED
-    kind = np.int64(intent["type"])
+    kind = int(np.int64(intent["type"]))
     if kind < TYPE_LIMIT or kind > TYPE_STOP:
         return R_UNCHECKED
-    tif = np.int64(intent["tif"])
+    tif = int(np.int64(intent["tif"]))
     if tif < TIF_GTC or tif > TIF_POST:
         return R_UNCHECKED
-    purpose = np.int64(intent["purpose"])
+    purpose = int(np.int64(intent["purpose"]))
     if purpose < FOR_ENTRY or purpose > FOR_FLATTEN:
         return R_UNCHECKED
     if spec["money_mult"] <= 0:
@@ -100,11 +100,11 @@ def words_reason_nb(intent: Any, spec: Any) -> int:
 @kernel
 def price_of_nb(intent: Any, ref_price: int) -> int:
     """Ticks at which the order would trade: its limit, its stop, or the reference for a market order."""
-    kind = np.int64(intent["type"])
+    kind = int(np.int64(intent["type"]))
     if kind == TYPE_LIMIT:
-        return np.int64(intent["price"])
+        return int(np.int64(intent["price"]))
     if kind == TYPE_STOP:
-        return np.int64(intent["stop_price"])
+        return int(np.int64(intent["stop_price"]))
     return ref_price
 
 
@@ -128,7 +128,7 @@ def band_reason_nb(intent: Any, price: int, ref_price: int, band_e4: int, reduce
     New risk: both sides of the reference. A reducing limit: only the side that gives money away
     (a target far off is harmless). A reducing stop: none, at worst it exits at once. Market: none.
     """
-    kind = np.int64(intent["type"])
+    kind = int(np.int64(intent["type"]))
     if kind == TYPE_MARKET or ref_price <= 0 or (reduces and kind == TYPE_STOP):
         return R_OK
     band = min(band_e4, MAX_BAND_E4)
@@ -136,7 +136,7 @@ def band_reason_nb(intent: Any, price: int, ref_price: int, band_e4: int, reduce
     bound = whole * band + (ref_price - whole * 10_000) * band // 10_000
     away = price - ref_price
     if reduces:
-        away *= np.int64(intent["side"])
+        away *= int(np.int64(intent["side"]))
     elif away < 0:
         away = -away
     return R_PRICE_BAND if away > bound else R_OK
@@ -152,7 +152,7 @@ def reduces_nb(side: int, qty: int, pos_qty: int, reducing_qty: int) -> bool:
 
 @kernel
 def shape_reason_nb(
-    s: SafetyState,
+    params: Any,
     spec: Any,
     intent: Any,
     ref_price: int,
@@ -174,15 +174,15 @@ def shape_reason_nb(
         return R_UNCHECKED
     price = price_of_nb(intent, ref_price)
     if price <= 0:
-        return R_OK if reduces and np.int64(intent["type"]) == TYPE_MARKET else R_PRICE_TICK
+        return R_OK if reduces and int(np.int64(intent["type"])) == TYPE_MARKET else R_PRICE_TICK
     qty = intent["qty"]
     mult = spec["money_mult"]
     if price > MAX_TICKS or float(price) * float(qty) * float(mult) >= MAX_MONEY:
         return R_OVERFLOW
-    if price * qty * mult < spec["min_notional"]:
-        if not (reduces and qty == abs(pos_qty) - reducing_qty):
-            return R_MIN_NOTIONAL
-    return band_reason_nb(intent, price, ref_price, s.params[0]["band_e4"], reduces)
+    closes_all = reduces and qty == abs(pos_qty) - reducing_qty
+    if price * qty * mult < spec["min_notional"] and not closes_all:
+        return R_MIN_NOTIONAL
+    return band_reason_nb(intent, price, ref_price, params["band_e4"], reduces)
 
 
 @kernel
@@ -205,7 +205,7 @@ def verdicts_reason_nb(verdicts: np.ndarray[Any, Any], n_verdicts: int) -> int:
     if n_verdicts <= 0 or n_verdicts > len(verdicts):
         return R_UNCHECKED
     for k in range(n_verdicts):
-        verdict = np.int64(verdicts[k])
+        verdict = int(np.int64(verdicts[k]))
         if verdict != R_OK:
             return verdict if 0 < verdict < N_REASONS else R_UNCHECKED
     return R_OK
@@ -213,7 +213,8 @@ def verdicts_reason_nb(verdicts: np.ndarray[Any, Any], n_verdicts: int) -> int:
 
 @kernel
 def risk_reason_nb(
-    s: SafetyState,
+    control: Any,
+    params: Any,
     spec: Any,
     intent: Any,
     now: int,
@@ -225,19 +226,17 @@ def risk_reason_nb(
     n_verdicts: int,
 ) -> int:
     """Every check that a new order which can raise risk must pass, in their fixed order."""
-    control = s.control[0]
-    params = s.params[0]
     reason = state_reason_nb(control)
     if reason != R_OK:
         return reason
     reason = words_reason_nb(intent, spec)
     if reason != R_OK:
         return reason
-    reason = shape_reason_nb(s, spec, intent, ref_price, pos_qty, reducing_qty, False)
+    reason = shape_reason_nb(params, spec, intent, ref_price, pos_qty, reducing_qty, False)
     if reason != R_OK:
         return reason
     qty = intent["qty"]
-    if spec["kind"] == 0 and np.int64(intent["side"]) == SELL and qty > pos_qty - reducing_qty:
+    if spec["kind"] == 0 and int(np.int64(intent["side"])) == SELL and qty > pos_qty - reducing_qty:
         return R_SHORT_SPOT
     if price_of_nb(intent, ref_price) * qty * spec["money_mult"] > params["max_order_money"]:
         return R_MAX_ORDER
@@ -251,16 +250,16 @@ def risk_reason_nb(
 
 @kernel
 def reduce_reason_nb(
-    s: SafetyState, spec: Any, intent: Any, ref_price: int, pos_qty: int, reducing_qty: int
+    params: Any, spec: Any, intent: Any, ref_price: int, pos_qty: int, reducing_qty: int
 ) -> int:
     """The checks of the reduce-only lane: well formed, and really reducing."""
     reason = words_reason_nb(intent, spec)
     if reason != R_OK:
         return reason
-    reason = shape_reason_nb(s, spec, intent, ref_price, pos_qty, reducing_qty, True)
+    reason = shape_reason_nb(params, spec, intent, ref_price, pos_qty, reducing_qty, True)
     if reason != R_OK:
         return reason
-    if not reduces_nb(np.int64(intent["side"]), intent["qty"], pos_qty, reducing_qty):
+    if not reduces_nb(int(np.int64(intent["side"])), intent["qty"], pos_qty, reducing_qty):
         return R_REDUCE_ONLY
     return R_OK
 
@@ -346,8 +345,9 @@ def gate_nb(
     if slot < 0 or slot >= len(orders):
         return refuse_nb(s, R_TOO_MANY_ORDERS)
     control = s.control[0]
+    params = s.params[0]
     intent = intents[i]
-    action = np.int64(intent["action"])
+    action = int(np.int64(intent["action"]))
     if action == ACT_CANCEL:
         if intent["ref"] <= 0:
             return refuse_nb(s, R_UNCHECKED)
@@ -356,12 +356,22 @@ def gate_nb(
         return R_OK
     if action != ACT_NEW:
         return refuse_nb(s, R_UNCHECKED)
-    if np.int64(intent["flags"]) & OF_REDUCE_ONLY:
-        reason = reduce_reason_nb(s, spec, intent, ref_price, pos_qty, reducing_qty)
+    if int(np.int64(intent["flags"])) & OF_REDUCE_ONLY:
+        reason = reduce_reason_nb(params, spec, intent, ref_price, pos_qty, reducing_qty)
         risk = 0
     else:
         reason = risk_reason_nb(
-            s, spec, intent, now, ref_price, open_orders, pos_qty, reducing_qty, verdicts, n_verdicts
+            control,
+            params,
+            spec,
+            intent,
+            now,
+            ref_price,
+            open_orders,
+            pos_qty,
+            reducing_qty,
+            verdicts,
+            n_verdicts,
         )
         risk = 1
     if reason != R_OK:

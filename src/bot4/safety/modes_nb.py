@@ -26,7 +26,7 @@ def may_lower_nb(s: SafetyState, now: int, authorised: bool) -> bool:
         return False
     if control["mode"] >= MODE_EMERGENCY and not authorised:
         return False
-    return now - control["mode_since"] >= s.params[0]["cooldown_ns"]
+    return bool(now - control["mode_since"] >= s.params[0]["cooldown_ns"])
 
 
 @kernel
@@ -53,7 +53,7 @@ def request_mode_nb(s: SafetyState, mode: int, reason: int, now: int, authorised
 
 @kernel
 def kill_nb(s: SafetyState, reason: int, now: int) -> int:
-    """Raise the kill latch: Emergency, trading disabled. 1 the first time, 0 after; the first reason stays."""
+    """Raise the kill latch: Emergency, Disabled. 1 the first time, 0 after; the first reason stays."""
     control = s.control[0]
     if control["killed"] != 0:
         return 0
