@@ -81,7 +81,7 @@ def record(days: float = 45.0, seed: int = 7, synthetic: bool = True, step: int 
     run = _Run(10_000 * 10**EXP)
     equity = np.zeros(n, EQUITY_DTYPE)
     decisions = np.zeros(n, DECISION_DTYPE)
-    state = dict(side=0, stop=0, target=0)
+    state = {"side": 0, "stop": 0, "target": 0}
     funding, peak = 0, run.cash
     for i in range(n):
         ts, mark = START + i * step, int(price[i])

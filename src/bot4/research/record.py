@@ -75,11 +75,12 @@ def _none(dtype: np.dtype[Any]) -> Array:
 class RunRecord:
     """One run.
 
-    `meta` keys (all optional for the readers, which say "not recorded" instead of guessing):
-    `kind` ("backtest", "paper" or "replay"), `strategy`, `seed`, `synthetic` (bool), `venue`, `instruments`
-    (list of `Instrument.to_json()`), `money_exp`, `currency`, `data` (what was read), `start` and `end` (ns UTC),
+    `meta` keys (all optional for the readers, which say "not recorded" instead of guessing): `kind`
+    ("backtest", "paper" or "replay"), `strategy`, `seed`, `synthetic` (bool), `venue`, `instruments` (list of
+    `Instrument.to_json()`), `money_exp`, `currency`, `data` (what was read), `start` and `end` (ns UTC),
     `config` (dict), `warnings` (list of str), `model` (str, or None: no model, the ML half abstains),
-    `bounds` ({"pnl_net", "pnl_net_upper"}: money units, when bars were ambiguous), `command` (reproduces the run).
+    `bounds` ({"pnl_net", "pnl_net_upper"}: money units, when bars were ambiguous), `command`
+    (reproduces the run).
 
     `fills` are EV_FILL events, `orders` final states, `equity` samples in order of time.
     `refusals` counts refused intents by the word of the reason. `summary` holds facts that the
