@@ -60,15 +60,19 @@ def domain(values: Array, *also: float, pad: float = 0.06) -> tuple[float, float
 
 
 def number_ticks(low: float, high: float, n: int) -> tuple[list[float], int]:
-    """About `n` round values in [low, high], and the decimals that tell them apart.
+    """About `n` round values in [low, high], at least three, and the decimals that tell them apart.
 
     Steps of 1, 2 or 5 times a power of ten (Heckbert, "Nice Numbers for Graph Labels", 1990).
     """
     raw = (high - low) / max(1, n)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if raw <= m * power * 1.0000001)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
+    steps = [m * power for m in (10, 5, 2, 1, 0.5, 0.2)]
+    fitting = [s for s in steps if raw <= s * 1.0000001]
+    for step in steps[len(fitting) - 1 :]:
+        first = math.ceil(low / step - 1e-9)
+        last = math.floor(high / step + 1e-9)
+        if last - first >= 2:
+            break
     return [k * step for k in range(first, last + 1)], max(0, -math.floor(math.log10(step) + 1e-9))
 
 

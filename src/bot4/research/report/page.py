@@ -279,7 +279,7 @@ def _costs_and_decisions(record: RunRecord, figures: Figures, decimals: int) -> 
         tables.count_bars(record.refusals, "No check refused an order."),
     )
     costs = _card("What it cost", "", _cost_bars(record, figures, decimals))
-    return f'<div class="pair"><div>{costs}{refused}</div><div>{decided}</div></div>'
+    return f'<div class="pair"><div>{costs}</div><div>{decided}{refused}</div></div>'
 
 
 def _cost_bars(record: RunRecord, figures: Figures, decimals: int) -> str:

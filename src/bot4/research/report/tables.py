@@ -64,7 +64,7 @@ def count_bars(counts: Mapping[str, int], empty: str) -> str:
     shown = [(w, n) for n, w in ranked[:MAX_BARS]]
     if rest:
         shown.append(("all others", rest))
-    return bars([Bar(label(w), n, count(n), percent(n / total)) for w, n in shown], empty)
+    return bars([Bar(label(w), n, f"{count(n)} ({percent(n / total)})") for w, n in shown], empty)
 
 
 def facts(rows: Iterable[tuple[str, str]], css: str = "facts") -> str:
@@ -111,7 +111,7 @@ def monthly(months: Sequence[MonthReturn]) -> str:
 
 
 def _short(value: float | None) -> str:
-    return NONE if value is None else number(value * 100.0, 2 if abs(value) < 0.1 else 1, sign=True)
+    return NONE if value is None else number(value * 100.0, 2 if abs(value) < 1.0 else 0, sign=True)
 
 
 _COLUMNS = (
@@ -178,7 +178,7 @@ def _trade(record: RunRecord, index: int, row: Any, decimals: int) -> str:
         (entry, "num", number(entry, places)),
         (float(row["exit_price"]) * tick, "num", number(float(row["exit_price"]) * tick, places)),
         (pnl, f"num {sense(pnl)}", number(pnl, decimals, sign=True)),
-        (part or 0.0, f"num {sense(part)}", percent(part, 1, sign=True)),
+        (part or 0.0, f"num {sense(part)}", _short(part) + NBSP + "%"),
         (fees, "num", number(fees, decimals)),
         (
             label(PURPOSES.get(int(row["reason"]), "?")),
