@@ -26,7 +26,7 @@ def next32(state: Array) -> int:
     """The next 32 random bits, in [0, 2**32)."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
     total = (s0 + s3) & _MASK
-    out = ((((total << 7) & _MASK) | (total >> 25)) + s0) & _MASK
+    out: int = ((((total << 7) & _MASK) | (total >> 25)) + s0) & _MASK
     shifted = (s1 << 9) & _MASK
     s2 ^= s0
     s3 ^= s1

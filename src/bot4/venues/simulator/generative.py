@@ -47,18 +47,25 @@ MOVE_MAX = 400.0
 """Ticks by which one event may move the value, so that a side keeps levels to fall back on."""
 
 _SPAN_S = (10.0, 300.0, 3600.0)
-_SPAN_SD = (0.25, 0.35, 0.35)
+_SPAN_SD = (0.28, 0.36, 0.26)
 """Time scales (s) and standard deviations of the factors of log-volatility."""
 
 _SIGN_STEP = (0.3, 0.08, 0.02, 0.005)
-_SIGN_WEIGHT = (0.30, 0.20, 0.20, 0.15)
+_SIGN_WEIGHT = (0.42, 0.26, 0.16, 0.12)
 """Memories of the order signs: step of the moving average (1 / trades) and weight; the weights sum to < 1."""
 
-_SURPRISE = 0.60
+_SURPRISE = 0.69
 """E[(sign - s)**2] of these memories, measured over 10**6 orders."""
 
 _JUMP_STEPS = 2.5
 """Smallest news jump, in standard deviations of a second's return."""
+
+
+_POSITIVE = ("annual_vol", "limit_rate", "cancel_rate", "market_rate", "quote_rate", "decay", "power")
+_NOT_NEGATIVE = (
+    *("news_rate", "xi_sd", "market_lots", "market_lots_sd", "limit_lots", "limit_lots_sd"),
+    *("latency_ns", "latency_mean_ns", "warm_up_s"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +82,10 @@ class GenParams:
     mid: Decimal = Decimal("60000.0")  # at the start, about
     tick: Decimal = Decimal("0.1")
     lot: Decimal = Decimal("0.001")
-    annual_vol: float = 0.6  # of the value, without the news
-    limit_rate: float = 120.0
-    cancel_rate: float = 130.0  # attempts; those that find no order are no event
-    market_rate: float = 40.0
+    annual_vol: float = 0.65  # of the value, without the news
+    limit_rate: float = 170.0
+    cancel_rate: float = 135.0  # attempts; those that find no order are no event
+    market_rate: float = 50.0
     quote_rate: float = 40.0  # for each tick of gap
     news_rate: float = 1 / 300
     branching: float = 0.4  # Hawkes: orders set off by an order
@@ -86,7 +93,7 @@ class GenParams:
     xi_sd: float = 1.2  # log-sd of how much an order tells
     market_lots: float = 20.0  # median size of a market order
     market_lots_sd: float = 1.6  # log-sd: heavy tail
-    limit_lots: float = 60.0
+    limit_lots: float = 80.0
     limit_lots_sd: float = 1.1
     power: float = 0.6  # exponent mu of the placement law: P(d) ~ (d0 + d)**(-1 - mu)
     reach: int = 800  # levels further behind the best are pulled
@@ -97,19 +104,16 @@ class GenParams:
     venue_id: int = 0
 
     def __post_init__(self) -> None:
-        positive = ("limit_rate", "cancel_rate", "market_rate", "quote_rate", "annual_vol", "decay", "power")
-        for name in (*positive, "market_lots", "limit_lots"):
+        for name in _POSITIVE:
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: must be positive, got {getattr(self, name)}")
-        for name in ("news_rate", "xi_sd", "market_lots_sd", "limit_lots_sd", "latency_ns", "latency_mean_ns"):
+        for name in _NOT_NEGATIVE:
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: must not be negative, got {getattr(self, name)}")
         if not 0.0 <= self.branching < 1.0:
             raise ConfigError(f"branching: must lie in [0, 1), got {self.branching}")
         if not 16 <= self.reach <= SPAN:
             raise ConfigError(f"reach: must lie in [16, {SPAN}], got {self.reach}")
-        if self.warm_up_s < 0:
-            raise ConfigError(f"warm_up_s: must not be negative, got {self.warm_up_s}")
         if not 16 * SPAN <= steps_of(self.mid, self.tick, "mid") < 1 << 40:
             raise ConfigError(f"mid: {self.mid} needs at least {16 * SPAN} ticks; choose a smaller tick")
 
@@ -167,7 +171,7 @@ def _tables(p: GenParams) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     return distance.astype(np.int64), size.astype(np.int64)
 
 
-def _law(p: GenParams, ticks: int) -> np.ndarray[Any, Any]:
+def _law(p: GenParams) -> np.ndarray[Any, Any]:
     law = np.zeros(g.N_LAWS)
     second = p.annual_vol / math.sqrt(YEAR_S)  # standard deviation of a second's return
     xi_square = math.exp(2.0 * p.xi_sd**2)
@@ -180,9 +184,8 @@ def _law(p: GenParams, ticks: int) -> np.ndarray[Any, Any]:
     law[g.P_DECAY] = p.decay
     law[g.P_SIGMA] = second / math.sqrt(p.market_rate * xi_square * _SURPRISE)
     law[g.P_XI] = p.xi_sd
-    law[g.P_XI_MAX] = min(50.0, 0.5 * MOVE_MAX / (2.3 * law[g.P_SIGMA] * ticks))
+    law[g.P_MOVE_MAX] = MOVE_MAX
     law[g.P_JUMP] = _JUMP_STEPS * second
-    law[g.P_JUMP_MAX] = MOVE_MAX
     law[g.P_LOTS] = p.market_lots
     law[g.P_LOTS_SD] = p.market_lots_sd
     law[g.P_REACH] = p.reach
@@ -209,7 +212,7 @@ def new_generative(params: GenParams, seed: int, start_ns: int) -> GenState:
         far=np.array([ticks, -ticks - 1], np.int64),
         ints=np.zeros(N_INTS, np.int64),
         value=np.zeros(g.N_VALUES),
-        law=_law(params, ticks),
+        law=_law(params),
         memory=np.array([[0.0] * len(_SIGN_STEP), _SIGN_STEP, _SIGN_WEIGHT]),
         vol=np.array([[0.0] * len(keep), keep, shock]),
         distance=distance,

@@ -67,7 +67,8 @@ class GenState(NamedTuple):
 @kernel
 def lots_at(gen: GenState, side: int, c: int) -> int:
     """Lots resting at coordinate `c`, which must lie in [far, best]."""
-    return gen.qty[side, c & _MASK]
+    lots: int = gen.qty[side, c & _MASK]
+    return lots
 
 
 @kernel

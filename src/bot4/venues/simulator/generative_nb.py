@@ -77,18 +77,17 @@ P_BRANCH = 5  # Hawkes branching ratio, in [0, 1)
 P_DECAY = 6  # Hawkes decay a second
 P_SIGMA = 7  # F_SIGMA at average volatility, as a fraction of the value
 P_XI = 8  # log-standard deviation of xi
-P_XI_MAX = 9  # xi is cut here
+P_MOVE_MAX = 9  # ticks by which one event may move the value
 P_JUMP = 10  # smallest jump, as a fraction of the value
-P_JUMP_MAX = 11  # largest jump, ticks
-P_LOTS = 12  # median size of a market order, lots
-P_LOTS_SD = 13  # its log-standard deviation
-P_REACH = 14  # ticks behind the best where levels are pulled
-P_WALK = 15  # ticks behind the best that a market order may walk
-P_VOL_MEAN = 16  # mean of the log-volatility: minus its variance, so that E exp(2h) = 1
-P_LATENCY = 17  # ns, least latency
-P_LATENCY_SD = 18  # ns, mean of the exponential part
-P_FLOOR = 19  # ticks; the value does not fall below
-N_LAWS = 20
+P_LOTS = 11  # median size of a market order, lots
+P_LOTS_SD = 12  # its log-standard deviation
+P_REACH = 13  # ticks behind the best where levels are pulled
+P_WALK = 14  # ticks behind the best that a market order may walk
+P_VOL_MEAN = 15  # mean of the log-volatility: minus its variance, so that E exp(2h) = 1
+P_LATENCY = 16  # ns, least latency
+P_LATENCY_SD = 17  # ns, mean of the exponential part
+P_FLOOR = 18  # ticks; the value does not fall below
+N_LAWS = 19
 
 GRID_NS = 100_000_000  # step of the log-volatility
 _STALE = 1.0  # ticks by which a quote may stand beyond the value
@@ -101,8 +100,9 @@ _TRIES = 8  # places where a cancellation looks for an order
 def fair(gen: GenState, side: int) -> int:
     """The best coordinate that `side` may quote: not beyond the value, not crossing, in reach."""
     value = gen.value[F_VALUE]
-    c = int(math.floor(value if side == 0 else -value))
-    return min(c, -gen.best[1 - side] - 1, gen.best[side] + LEAP)
+    c = math.floor(value if side == 0 else -value)
+    best: int = min(c, -gen.best[1 - side] - 1, gen.best[side] + LEAP)
+    return best
 
 
 @kernel
@@ -266,34 +266,63 @@ def expected_sign(gen: GenState) -> float:
 
 
 @kernel
+def order_move(gen: GenState) -> int:
+    """Draw a market order's sign, move the value by its surprise; the sign."""
+    law, value = gen.law, gen.value
+    expected = expected_sign(gen)
+    sign = 1 if 2.0 * uniform(gen.rng) < 1.0 + expected else -1
+    unit = value[F_VALUE] * value[F_SIGMA]
+    # The cut is the same for both signs, so that the value stays a martingale.
+    step = min(unit * math.exp(law[P_XI] * gauss(gen.rng)), 0.5 * law[P_MOVE_MAX])
+    move_value(gen, step * (sign - expected))
+    remember(gen, sign)
+    return sign
+
+
+@kernel
+def news_move(gen: GenState) -> int:
+    """Move the value by a Pareto jump (tail exponent 3), up or down alike; its sign."""
+    law, value = gen.law, gen.value
+    sign = 1 if next32(gen.rng) & 1 else -1
+    jump = value[F_VALUE] * value[F_ACTIVITY] * law[P_JUMP] * math.exp(exponential(gen.rng) / 3.0)
+    move_value(gen, sign * min(jump, law[P_MOVE_MAX]))
+    return sign
+
+
+@kernel
+def move_value(gen: GenState, move: float) -> None:
+    """Add `move` ticks to the value, unless it would fall to the floor."""
+    if gen.value[F_VALUE] + move > gen.law[P_FLOOR]:
+        gen.value[F_VALUE] += move
+
+
+@kernel
 def market_order(gen: GenState, events: Array, n: int, news: bool) -> tuple[int, int]:
     """A market order (or the one that news sets off): moves the value, takes or pulls what is stale.
 
     Appends the trades, leaves room for a frame's head, appends the changed levels. Returns the end
     and the place of the head.
     """
-    law, value, rng = gen.law, gen.value, gen.rng
-    lots = 1 + int(law[P_LOTS] * math.exp(law[P_LOTS_SD] * gauss(rng)))
+    lots = 1 + int(gen.law[P_LOTS] * math.exp(gen.law[P_LOTS_SD] * gauss(gen.rng)))
     if news:
-        sign = 1 if next32(rng) & 1 else -1
-        size = value[F_VALUE] * law[P_JUMP] * math.exp(exponential(rng) / 3.0)
-        move = sign * min(size * value[F_ACTIVITY], law[P_JUMP_MAX])
+        sign = news_move(gen)
         lots *= 10
     else:
-        expected = expected_sign(gen)
-        sign = 1 if 2.0 * uniform(rng) < 1.0 + expected else -1
-        xi = min(math.exp(law[P_XI] * gauss(rng)), law[P_XI_MAX])
-        move = value[F_VALUE] * value[F_SIGMA] * xi * (sign - expected)
-        remember(gen, sign)
-    if value[F_VALUE] + move > law[P_FLOOR]:
-        value[F_VALUE] += move
-    side = 1 if sign > 0 else 0
-    worth = value[F_VALUE] if side == 0 else -value[F_VALUE]
-    stale = int(math.floor(worth + _STALE))
-    limit = min(stale + 1, gen.best[side] - int(law[P_WALK]))
+        sign = order_move(gen)
     lots = min(lots, MAX_LOTS)
+    side = 1 if sign > 0 else 0
+    worth = gen.value[F_VALUE] if side == 0 else -gen.value[F_VALUE]
+    stale = math.floor(worth + _STALE)
+    limit = min(stale + 1, gen.best[side] - int(gen.law[P_WALK]))
+    refuge = 0
+    if gen.far[side] > stale:  # the whole side is stale: one quote behind the value keeps it alive
+        refuge = min(fair(gen, side), limit - 1)
+        put(gen, side, refuge, gen.size[next32(gen.rng) >> 20])
     head = print_trades(gen, events, n, side, lots, limit)
-    return take_levels(gen, events, head + 1, side, lots, limit, stale), head
+    n = head + 1
+    if refuge != 0:
+        n = tell_level(gen, events, n, side, refuge)
+    return take_levels(gen, events, n, side, lots, limit, stale), head
 
 
 @kernel
