@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ from bot4.features.layout_nb import N_GROUPS
 from bot4.features.registry import by_name
 from bot4.features.state import new_book_features, new_features
 from bot4.ledger.state import new_ledger
-from bot4.market.bars import new_bars
+from bot4.market.bars_nb import new_bars
 from bot4.market.book import new_book
 from bot4.model.errors import ConfigError
 from bot4.model.events import (
@@ -32,6 +32,7 @@ from bot4.model.instrument import Instrument
 from bot4.model.times import NS
 from bot4.model.values import Rate
 from bot4.quality.checks import new_quality
+from bot4.quality.checks_nb import QualityParams
 from bot4.risk.state import default_params, new_risk
 from bot4.safety.state import gate_params, new_safety
 from bot4.signals.ml.trees_nb import TreeModel
@@ -48,6 +49,7 @@ STRATEGIES = {
     "cold": lay.S_COLD,
 }
 RING = 4096
+NEVER = 2**62
 YEAR_NS = 365 * 86_400 * 10**9
 MIN_MONEY_EXP = 8
 
@@ -130,7 +132,6 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["use_book"] = int(directional and not plan.bars_recorded)
     p["needs_book"] = int(not plan.bars_recorded)
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
-    p["ml_scale"] = 1.0
     names = by_name()
     for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):
         if plan.strategy == "trend_cross":
@@ -190,16 +191,13 @@ def specs(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     return np.concatenate([i.record(plan.money_exp, maker, taker, bar_ns) for i in plan.instruments])
 
 
-def new_engine(
-    settings: Settings, plan: Plan, model: TreeModel, ml: Sequence[float] = (0.5, 0.5, 1.0)
-) -> lay.Engine:
-    """An engine at its start: trading enabled, flat, nothing folded. `ml`: low, high, scale of the ML signal."""
+def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> lay.Engine:
+    """An engine at its start: trading enabled, flat, nothing folded."""
     n = len(plan.instruments)
     exp = plan.money_exp
     capital = money_units(settings["account.capital"], exp, "account.capital")
     spec = specs(settings, plan)
     params = _params(settings, plan)
-    params["ml_low"], params["ml_high"], params["ml_scale"] = ml
     safety = new_safety(
         gate_params(
             money_units(settings["safety.max_order_value"], exp, "safety.max_order_value"),
@@ -234,6 +232,8 @@ def new_engine(
         "tick": settings["bars.ticks"],
         "volume": max(1, lots(settings["bars.volume"], plan.instruments[0])),
     }[settings["bars.kind"]]
+    risk = new_risk(n, _risk_params(settings, exp), capital)
+    risk.instr["sigma_year"] = settings["risk.assumed_volatility"]  # until it has been measured
     return lay.Engine(
         clock=clock,
         params=params,
@@ -241,11 +241,11 @@ def new_engine(
         inst=np.zeros(n, INST_DTYPE),
         book=new_book(n),
         bars=new_bars(n, kinds[settings["bars.kind"]], size),
-        quality=new_quality(
-            n,
-            stale_ns=0 if plan.bars_recorded else settings["quality.stale_after"],
+        quality=new_quality(n),
+        limits=QualityParams(
+            stale_ns=NEVER if plan.bars_recorded else settings["quality.stale_after"],
             sigmas=settings["quality.outlier_sigmas"],
-            move=settings["quality.outlier_move"],
+            jump=settings["quality.outlier_move"],
         ),
         features=new_features(n),
         book_features=new_book_features(n),
@@ -258,7 +258,7 @@ def new_engine(
         context=np.zeros((n, lay.N_CONTEXT)),
         memory=np.zeros((n, lay.N_MEMORY)),
         ledger=new_ledger(n, capital),
-        risk=new_risk(n, _risk_params(settings, exp), capital),
+        risk=risk,
         safety=safety,
         orders=new_orders(n),
         out=out,

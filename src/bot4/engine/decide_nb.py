@@ -70,7 +70,7 @@ from bot4.model.codes_nb import (
 )
 from bot4.model.feature_layout_nb import F_ATR_14, F_REALISED_VOL_30
 from bot4.risk.sizing_nb import size_nb, stops_nb
-from bot4.signals.ml.trees_nb import ml_signal_nb, predict_proba_nb
+from bot4.signals.ml.trees_nb import ml_step_nb
 from bot4.signals.ta.votes_nb import combine_votes_nb, ta_votes_nb
 from bot4.strategies.fusion_nb import fuse_nb, trend_cross_nb, view_of_nb
 
@@ -170,6 +170,9 @@ def observe_nb(s: Engine, inst: int) -> None:
         row["volume"],
         s.mask,
     )
+    sigma = s.features.values[inst, F_REALISED_VOL_30]
+    if sigma > 0.0:
+        s.risk.instr[inst]["sigma_year"] = sigma * math.sqrt(s.params[0]["bars_per_year"])
     if s.params[0]["use_book"] == 1 and s.book.top[inst]["valid"] == 1:
         levels = s.out.levels
         n_bid = depth_nb(s.book, inst, 0, 5, levels[0], levels[1])
@@ -187,10 +190,7 @@ def signals_nb(s: Engine, inst: int) -> float:
     combine_votes_nb(s.votes[inst], s.weights, pair)
     fused[FU_S_TA] = pair[0]
     fused[FU_C_TA] = pair[1]
-    p = predict_proba_nb(s.model, features)
-    params = s.params[0]
-    ml_signal_nb(p, params["ml_low"], params["ml_high"], params["ml_scale"], pair)
-    fused[FU_P_ML] = p
+    fused[FU_P_ML] = ml_step_nb(s.model, features, pair)
     fused[FU_S_ML] = pair[0]
     fused[FU_C_ML] = pair[1]
     fused[FU_SCORE] = fuse_nb(fused[FU_S_TA], fused[FU_C_TA], fused[FU_S_ML], fused[FU_C_ML])
@@ -277,7 +277,6 @@ def enter_nb(s: Engine, inst: int, direction: int, score: float) -> None:
         qty = p["fixed_size"]
         reason = R_OK
     else:
-        sigma = features[F_REALISED_VOL_30] * math.sqrt(p["bars_per_year"])
         equity = equity_nb(s.ledger, s.spec)
         qty = size_nb(
             s.risk,
@@ -289,7 +288,7 @@ def enter_nb(s: Engine, inst: int, direction: int, score: float) -> None:
             abs(score),
             row["mark"],
             atr_ticks,
-            sigma,
+            s.risk.instr[inst]["sigma_year"],
             p["cost"],
             s.explain[inst],
         )

@@ -36,6 +36,7 @@ from bot4.model.codes_nb import (
     ST_WORKING,
 )
 from bot4.risk.checks_nb import verdicts_nb
+from bot4.risk.heat_nb import refresh_nb
 from bot4.safety.gate_nb import gate_nb
 
 
@@ -74,10 +75,11 @@ def send_new_nb(s: Engine, intents: np.ndarray, k: int) -> int:
         reducing = reducing_nb(s.orders, inst, side, int(it["purpose"]))
     else:
         equity = equity_nb(s.ledger, s.spec)
+        refresh_nb(s.risk, s.spec, s.ledger.positions, equity)
         gross, _ = exposure_nb(s.ledger, s.spec)
         pending = pending_nb(s.orders, inst, side) * price * s.spec[inst]["money_mult"]
         n_verdicts = verdicts_nb(
-            s.risk, s.spec, inst, side, it["qty"], price, pos, equity, gross, pending, 0, s.out.verdicts
+            s.risk, s.spec, inst, side, it["qty"], price, pos, equity, gross, pending, False, s.out.verdicts
         )
     open_all = 0
     for k_inst in range(s.spec.shape[0]):
@@ -88,7 +90,7 @@ def send_new_nb(s: Engine, intents: np.ndarray, k: int) -> int:
         return R_TOO_MANY_ORDERS
     reason = gate_nb(
         s.safety,
-        s.spec,
+        s.spec[inst],
         intents,
         k,
         s.clock[CK_NOW],

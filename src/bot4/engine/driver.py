@@ -180,3 +180,7 @@ class Driver:
                 n[slot] = 0
         self._cur[loop.CU_SENT] = 0
         self._journal.commit()
+
+    def warm(self) -> None:
+        """Compile or load the loop before time matters; folds nothing."""
+        self._run(self._limit)

@@ -14,7 +14,7 @@ from bot4.features.book_nb import update_quote_nb, update_trade_nb
 from bot4.kernels.jit_nb import kernel, stage
 from bot4.ledger.ledger_nb import apply_funding_nb, mark_nb
 from bot4.market.bars_nb import bar_clock_nb, bar_trade_nb
-from bot4.market.book_nb import BOOK_CROSSED, BOOK_GAP, BOOK_SYNCED, BOOK_TOP, fold_book_nb
+from bot4.market.book_nb import BOOK_CROSSED, BOOK_GAP, BOOK_QUOTE, BOOK_SYNCED, fold_book_nb
 from bot4.model.codes_nb import (
     EV_BAR,
     EV_BOOK_TICKER,
@@ -95,10 +95,10 @@ def status_nb(inst_rows: np.ndarray, inst: int, flags: int) -> None:
 @stage
 def book_event_nb(s: Engine, events: np.ndarray, i: int, inst: int, ts: int) -> None:
     """Fold a depth or quote event."""
-    flags = fold_book_nb(s.book, events, i)
+    flags = fold_book_nb(s.book, events[i])
     if flags & (BOOK_GAP | BOOK_CROSSED | BOOK_SYNCED):
         status_nb(s.inst, inst, flags)
-    if flags & BOOK_TOP:
+    if flags & BOOK_QUOTE:
         quote_nb(s, inst, ts)
 
 
@@ -169,7 +169,7 @@ def market_event_nb(s: Engine, events: np.ndarray, i: int) -> None:
     if kind == EV_STATUS:
         row["status"] = e["x"]
         return
-    verdict = check_nb(s.quality.state, s.quality.params, inst, events, i)
+    verdict = check_nb(s.quality, s.limits, inst, e)
     if verdict != 0:
         row["quarantined"] += 1
         s.clock[CK_QUARANTINED] += 1

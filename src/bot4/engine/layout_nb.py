@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from bot4.execution.orders_nb import OrdersState
-from bot4.features.state_nb import BookFeatureState, FeatureState
+from bot4.features.book_nb import BookFeatures
+from bot4.features.layout_nb import FeatureState
 from bot4.ledger.ledger_nb import LedgerState
 from bot4.market.bars_nb import BarState
 from bot4.market.book_nb import BookState
-from bot4.quality.checks_nb import QualityState
-from bot4.risk.layout_nb import RiskState
+from bot4.quality.checks_nb import QualityParams, QualityState
+from bot4.risk.state_nb import RiskState
 from bot4.safety.gate_nb import SafetyState
 from bot4.signals.ml.trees_nb import TreeModel
 
@@ -101,8 +102,9 @@ class Engine(NamedTuple):
     book: BookState
     bars: BarState
     quality: QualityState
+    limits: QualityParams
     features: FeatureState
-    book_features: BookFeatureState
+    book_features: BookFeatures
     mask: np.ndarray  # uint8, feature groups in use
     votes: np.ndarray  # (instruments, votes, 2) float64
     weights: np.ndarray  # (votes,) float64

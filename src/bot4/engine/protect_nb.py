@@ -34,7 +34,7 @@ def bracket_nb(s: Engine, inst: int) -> None:
         return
     s.out.n[N_INTENTS] = sync_bracket_nb(
         s.orders,
-        s.spec,
+        s.spec[inst],
         inst,
         s.ledger.positions[inst]["qty"],
         row["stop"],
@@ -96,7 +96,7 @@ def mode_changed_nb(s: Engine, mode: int, reason: int) -> None:
 
 
 @stage
-def change_mode_nb(s: Engine, mode: int, reason: int, authorised: int) -> None:
+def change_mode_nb(s: Engine, mode: int, reason: int, authorised: bool) -> None:
     """Ask for a mode; act when it became more severe."""
     before = s.safety.control[0]["mode"]
     if request_mode_nb(s.safety, mode, reason, s.clock[CK_NOW], authorised) and mode > before:
@@ -110,14 +110,14 @@ def risk_modes_nb(s: Engine, equity: int) -> None:
     control = s.safety.control[0]
     mode = control["mode"]
     if wanted > mode:
-        change_mode_nb(s, wanted, s.risk.state[0]["halted"], 0)
+        change_mode_nb(s, wanted, s.risk.state[0]["reason"], False)
     elif wanted < mode and mode < MODE_EMERGENCY:
         why = control["mode_reason"]
         ours = (
             why == R_DAILY_LOSS or why == R_DRAWDOWN_DAY or why == R_DRAWDOWN_SOFT or why == R_DRAWDOWN_HARD
         )
         if ours:
-            change_mode_nb(s, max(wanted, MODE_NORMAL), why, 0)
+            change_mode_nb(s, max(wanted, MODE_NORMAL), why, False)
 
 
 @stage

@@ -23,9 +23,6 @@ PARAMS_DTYPE = np.dtype(
         ("use_book", "<i8"),  # 1: order-book features are kept
         ("needs_book", "<i8"),  # 1: no entries unless a quote is known and fresh
         ("all_decisions", "<i8"),  # 1: every decision is handed to the journal
-        ("ml_low", "<f8"),
-        ("ml_high", "<f8"),
-        ("ml_scale", "<f8"),
     ]
 )
 """Engine settings, one row."""

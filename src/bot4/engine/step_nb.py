@@ -42,7 +42,7 @@ def control_event_nb(s: Engine, events: np.ndarray, i: int) -> None:
     e = events[i]
     kind = int(e["kind"])
     if kind == EV_MODE:
-        change_mode_nb(s, e["x"], e["y"], int(e["flags"]))
+        change_mode_nb(s, e["x"], e["y"], int(e["flags"]) != 0)
     elif kind == EV_KILL:
         before = s.safety.control[0]["mode"]
         kill_nb(s.safety, e["y"], s.clock[CK_NOW])

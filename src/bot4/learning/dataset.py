@@ -112,7 +112,9 @@ def build(
     """
     labels = fixed_horizon(bars.ts, bars.c, timeframe_ns=timeframe_ns, horizon_bars=horizon_bars)
     if not len(labels.row):
-        raise DataError(f"no bar has a label: {len(bars.ts)} bars, horizon {horizon_bars}, or every horizon has a gap")
+        raise DataError(
+            f"no bar has a label: {len(bars.ts)} bars, horizon {horizon_bars}, or every horizon has a gap"
+        )
     matrix = features(*bars)
     chosen, notes = _columns(matrix, names)
     X = matrix[:, [names.index(name) for name in chosen]]

@@ -86,7 +86,10 @@ def transform_leaks(fitted: Sequence[tuple[Array, Array]], X: Array, splits: Seq
         off = (np.abs(mean - true_mean) > 1e-6 * spread) | (np.abs(std - true_std) > 1e-6 * spread)
         if off.any():
             found.append(
-                Leak("transform", f"fold {k + 1}: {int(off.sum())} columns were scaled with rows outside training")
+                Leak(
+                    "transform",
+                    f"fold {k + 1}: {int(off.sum())} columns were scaled with rows outside training",
+                )
             )
     return found
 
@@ -101,10 +104,14 @@ def known_at_leaks(known_at: Array, t0: Array) -> list[Leak]:
     late = np.flatnonzero(known_at > t0)
     if not len(late):
         return []
-    return [Leak("known_at", f"{len(late)} rows were known only after their decision, first row {int(late[0])}")]
+    return [
+        Leak("known_at", f"{len(late)} rows were known only after their decision, first row {int(late[0])}")
+    ]
 
 
-def causality_leaks(features: Callable[..., Array], bars: Sequence[Array], names: Sequence[str]) -> list[Leak]:
+def causality_leaks(
+    features: Callable[..., Array], bars: Sequence[Array], names: Sequence[str]
+) -> list[Leak]:
     """Features that change when the bars after T are replaced by nonsense.
 
     `features(ts, o, h, l, c, v)` gives a matrix (bars, columns). The second half of the bars is corrupted (prices
@@ -116,7 +123,9 @@ def causality_leaks(features: Callable[..., Array], bars: Sequence[Array], names
         array[half:] *= 3.0
     ruined[5][half:] = 0.0
     whole, cut = features(*bars)[:half], features(*ruined)[:half]
-    changed = [name for c, name in enumerate(names) if not np.array_equal(whole[:, c], cut[:, c], equal_nan=True)]
+    changed = [
+        name for c, name in enumerate(names) if not np.array_equal(whole[:, c], cut[:, c], equal_nan=True)
+    ]
     if not changed:
         return []
     return [Leak("causality", f"{', '.join(changed)}: earlier values change with later bars")]

@@ -48,7 +48,9 @@ class Expectancy(NamedTuple):
     hit_rate: float  # trades that gained after costs
 
 
-def expectancy(p: Array, ret: Array, t0: Array, t1: Array, *, cost: float, least: float | Array = 0.0) -> Expectancy:
+def expectancy(
+    p: Array, ret: Array, t0: Array, t1: Array, *, cost: float, least: float | Array = 0.0
+) -> Expectancy:
     """Mean gain of following p (long above 0.5, short below) until its horizon, at `cost` a round trip.
 
     A prediction is acted on if |p - 0.5| > `least` (one bound, or one a row) and the trade before has ended. Without

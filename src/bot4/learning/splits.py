@@ -81,7 +81,9 @@ def walk_forward(
         train = purge(before, test, t0, t1, embargo_ns=embargo_ns) if len(test) else before
         if not len(test) or not len(train):
             what = "test" if not len(test) else "training"
-            raise CallerError(f"fold {k + 1} has no {what} rows: use fewer folds, a shorter embargo or more data")
+            raise CallerError(
+                f"fold {k + 1} has no {what} rows: use fewer folds, a shorter embargo or more data"
+            )
         splits.append(Split(train, test, len(before) - len(train)))
     return splits
 

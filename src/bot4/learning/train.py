@@ -55,7 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, name) < 1:
                 raise CallerError(f"{name} must be 1 or more")
         if self.embargo_bars < 0 or self.seed < 0 or self.cost < 0 or not self.learning_rate > 0:
-            raise CallerError("embargo_bars, seed and cost must not be negative, learning_rate must be positive")
+            raise CallerError(
+                "embargo_bars, seed and cost must not be negative, learning_rate must be positive"
+            )
 
 
 class Fold(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,7 +217,9 @@ def fit(X: Array, y: Array, settings: Settings) -> Any:
     from threadpoolctl import threadpool_limits
 
     if len(np.unique(y)) < 2:
-        raise CallerError("every training label is the same: the market only rose, or never rose; use more data")
+        raise CallerError(
+            "every training label is the same: the market only rose, or never rose; use more data"
+        )
     estimator = classifier()[0](
         max_depth=settings.depth,
         max_iter=settings.iterations,
@@ -241,7 +245,9 @@ def shuffled_control(data: Dataset, split: Split, settings: Settings) -> float:
 
 def permutation(n: int, seed: int) -> Array:
     """A permutation of 0..n-1 from an integer seed: argsort of splitmix64 keys (Steele, Lea, Flood 2014)."""
-    z = (np.arange(1, n + 1, dtype=np.uint64) + np.uint64(seed * 2**32 % 2**64)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (np.arange(1, n + 1, dtype=np.uint64) + np.uint64(seed * 2**32 % 2**64)) * np.uint64(
+        0x9E3779B97F4A7C15
+    )
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
@@ -341,7 +347,9 @@ def _confident(data: Dataset, splits: list[Split], out: Array, settings: Setting
 
 def _verdict(mean: Scores, band: float, every: Expectancy, shuffled: float, shuffled_band: float) -> str:
     if not abs(shuffled - 0.5) <= 1.5 * shuffled_band:
-        return f"do not use: on permuted labels it scores {shuffled:.1%} where 50 % is due; the pipeline leaks"
+        return (
+            f"do not use: on permuted labels it scores {shuffled:.1%} where 50 % is due; the pipeline leaks"
+        )
     edge = f"balanced accuracy {mean.balanced:.1%}; chance is 50 % give or take {band:.1%}"
     if not mean.balanced > 0.5 + band:
         return f"no better than chance: {edge}"

@@ -60,27 +60,21 @@ class LoadedModel:
     """A trained model as the engine takes it, with where it came from."""
 
     trees: TreeModel
-    ml: tuple[float, float, float]
-    meta: dict[str, Any] | None
+    sha256: str | None
     path: str | None
 
     @property
     def label(self) -> str:
         """One line for people."""
-        return (
-            NO_MODEL
-            if self.path is None
-            else f"{self.path} (trees sha256 {str((self.meta or {}).get('trees_sha256'))[:12]})"
-        )
+        return NO_MODEL if self.path is None else f"{self.path} (trees sha256 {str(self.sha256)[:12]})"
 
 
 def load(path: Path | None) -> LoadedModel:
     """The model in `path`, or the empty one."""
     if path is None:
-        return LoadedModel(empty_model(), (0.5, 0.5, 1.0), None, None)
+        return LoadedModel(empty_model(), None, None)
     trees, meta = load_model(path, FEATURE_INDEX)
-    scale = float(meta["confidence_scale"])
-    return LoadedModel(trees, (0.5, 0.5, scale), meta, str(path.resolve()))
+    return LoadedModel(trees, meta.trees_sha256, str(path.resolve()))
 
 
 @dataclass
@@ -245,7 +239,7 @@ def assemble(
     keep_market: bool = False,
 ) -> Session:
     """Engine, simulated venue and driver for a run; `inputs` makes it a replay."""
-    engine = new_engine(settings, plan, model.trees, model.ml)
+    engine = new_engine(settings, plan, model.trees)
     cold = None
     if chosen.cold is not None and inputs is None:
         data = meta.get("data") or {}
@@ -282,7 +276,7 @@ def describe(
         "strategy_sha256": chosen.sha256,
         "model": {
             "path": model.path,
-            "trees_sha256": (model.meta or {}).get("trees_sha256"),
+            "trees_sha256": model.sha256,
             "label": model.label,
         },
         "data": data,
@@ -306,6 +300,6 @@ def model_of(meta: Mapping[str, Any]) -> LoadedModel:
     """The model a journal was made with, unchanged."""
     stated = meta["model"]
     model = load(None if stated["path"] is None else Path(stated["path"]))
-    if (model.meta or {}).get("trees_sha256") != stated["trees_sha256"]:
+    if model.sha256 != stated["trees_sha256"]:
         raise JournalError(f"model {stated['path']} is not the one that the journal was written with")
     return model

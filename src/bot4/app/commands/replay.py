@@ -1,0 +1,32 @@
+"""`bot4 replay`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bot4.app import bootstrap
+from bot4.model.errors import JournalError
+from bot4.research.replay import compare
+
+
+class ReplayDiffers(JournalError):
+    """The replay did not come out the same."""
+
+
+def replay(*, journal: Path, verify: bool, data: Path | None, as_json: bool) -> dict[str, Any] | None:
+    """Fold again; compare when asked."""
+    refold = bootstrap.refold_of(journal, data)
+    with bootstrap.progress(as_json) as bar:
+        session, collector = refold.run(progress=bar)
+    document = compare(refold, session, collector) if verify else session.results()
+    if verify and not document["identical"]:
+        if as_json:
+            print(json.dumps(document, indent=2))
+        raise ReplayDiffers("the replay differs: " + "; ".join(document["differences"]))
+    if as_json:
+        return document
+    rows = [(key, str(value)) for key, value in document.items() if key not in ("differences", "refused")]
+    bootstrap.shown(document, rows)
+    return None

@@ -1,0 +1,151 @@
+"""Paper trading: the market's time follows the wall clock (times a speed), the venue is simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from bot4.engine import layout_nb as lay
+from bot4.model.codes_nb import R_END
+from bot4.model.events import EVENT_DTYPE
+from bot4.model.times import NS
+from bot4.ports.clock import Clock
+from bot4.research.session import Session
+from bot4.safety.killswitch import KillSwitch
+from bot4.venues.simulator.generative import GenParams, new_generative
+from bot4.venues.simulator.generative_book_nb import ROOM
+from bot4.venues.simulator.generative_nb import generate_nb
+
+TICK_NS = 50 * 10**6
+WIND_DOWN_NS = 10 * NS["s"]
+FASTEST_STEP_NS = 10 * NS["s"]
+
+
+class Source(Protocol):
+    """A market that can be asked for everything up to an instant."""
+
+    start_ns: int
+
+    def until(self, ts: int) -> np.ndarray[Any, Any]:
+        """Events not given before whose local time is at most `ts`, or a little later."""
+
+    def finished(self) -> bool:
+        """Whether there will be no more."""
+
+
+class GenerativeSource:
+    """The synthetic market."""
+
+    def __init__(self, params: GenParams, seed: int, start_ns: int) -> None:
+        self.start_ns = start_ns
+        self._gen = new_generative(params, seed, start_ns)
+        self._room = np.zeros(400_000, EVENT_DTYPE)
+
+    def until(self, ts: int) -> np.ndarray[Any, Any]:
+        """Everything up to `ts`, generated now."""
+        parts = []
+        while True:
+            n = int(generate_nb(self._gen, ts, self._room, 0))
+            parts.append(self._room[:n].copy())
+            if n <= len(self._room) - ROOM:
+                return np.concatenate(parts)
+
+    def finished(self) -> bool:
+        """The synthetic market never ends."""
+        return False
+
+
+class RecordedSource:
+    """Recorded chunks, handed out by time."""
+
+    def __init__(self, chunks: Iterator[np.ndarray[Any, Any]], start_ns: int) -> None:
+        self.start_ns = start_ns
+        self._chunks = chunks
+        self._held = np.empty(0, EVENT_DTYPE)
+        self._over = False
+
+    def until(self, ts: int) -> np.ndarray[Any, Any]:
+        """The recorded events up to `ts`."""
+        while not self._over and (len(self._held) == 0 or self._held["ts_local"][-1] <= ts):
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                self._over = True
+            else:
+                self._held = np.concatenate([self._held, chunk])
+        n = int(np.searchsorted(self._held["ts_local"], ts, side="right"))
+        given, self._held = self._held[:n].copy(), self._held[n:]
+        return given
+
+    def finished(self) -> bool:
+        """Whether the recording is used up."""
+        return self._over and len(self._held) == 0
+
+
+@dataclass
+class Paper:
+    """One paper session. `speed` market seconds a second, 0: as fast as it goes."""
+
+    session: Session
+    source: Source
+    clock: Clock
+    switch: KillSwitch
+    speed: float
+    warmup_ns: int
+    duration_ns: int | None
+    show: Callable[[int, float], None]
+
+    def run(self) -> tuple[int, str, float]:
+        """Run to the end of the duration, the data, or the kill switch: (last instant, why, seconds folding)."""
+        driver = self.session.driver
+        begin = self.clock.monotonic_ns()
+        now = self.source.start_ns + self.warmup_ns
+        spent = self._fold(now)
+        resumed = self.clock.monotonic_ns()
+        why = "end of data"
+        while not self.source.finished():
+            wall = self.clock.monotonic_ns()
+            self.switch.beat()
+            if self.switch.latched:
+                why = "kill switch"
+                break
+            if self.duration_ns is not None and wall - begin >= self.duration_ns:
+                why = "time is up"
+                break
+            step = FASTEST_STEP_NS if self.speed == 0 else 0
+            now = (
+                now + step
+                if step
+                else self.source.start_ns + self.warmup_ns + int((wall - resumed) * self.speed)
+            )
+            spent += self._fold(now)
+            self.show(now, (wall - begin) / 1e9)
+            if not step:
+                self.clock.sleep(max(0, TICK_NS - (self.clock.monotonic_ns() - wall)))
+        if self.switch.latched:
+            cause = self.switch.cause
+            driver.kill(cause.reason if cause is not None else R_END)
+            now = self._wind_down(now)
+        driver.push(np.empty(0, EVENT_DTYPE), now)
+        return now, why, spent
+
+    def _fold(self, now: int) -> float:
+        begin = self.clock.monotonic_ns()
+        self.session.driver.push(self.source.until(now), now)
+        return (self.clock.monotonic_ns() - begin) / 1e9
+
+    def _wind_down(self, now: int) -> int:
+        """After a kill: let the market go on until everything is canceled and flat, at most 10 s of it."""
+        engine = self.session.engine
+        end = now + WIND_DOWN_NS
+        while now < end and (engine.ledger.positions["qty"] != 0).any():
+            now += TICK_NS
+            self._fold(now)
+        return now
+
+
+def flat(engine: lay.Engine) -> bool:
+    """Whether no position is held."""
+    return not (engine.ledger.positions["qty"] != 0).any()
