@@ -17,16 +17,15 @@ def infer_step(unit: Decimal, values: int) -> Decimal:
     """
     if unit <= 0:
         return Decimal(1)
-    digits, exp = int(unit.as_tuple().sign), 0
     number = unit.normalize()
     exp = int(number.as_tuple().exponent)
     digits = int(number.scaleb(-exp))
     if values >= 100 * FEW or digits == 1:
         return plain_step(number)
     if values >= FEW:
-        for factor, shift in ((5, 0), (25, 0), (2, 0)):
+        for factor in (25, 5, 2):
             if digits % factor == 0:
-                return plain_step(Decimal(factor).scaleb(exp + shift))
+                return plain_step(Decimal(factor).scaleb(exp))
     return plain_step(Decimal(1).scaleb(exp))
 
 

@@ -16,7 +16,7 @@ import io
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,25 @@ def _step_gcd(a: Decimal, b: Decimal) -> Decimal:
 def shift_of(offset_ns: int) -> int:
     """What readers add to the receive times of a source with this clock offset."""
     return BASE_LATENCY_NS - offset_ns if offset_ns < 0 else 0
+
+
+def load_part(folder: Path, part: Part, tick: Decimal, lot: Decimal) -> Rows:
+    """The rows of a part on the grid (tick, lot), which must divide its own; DataError if it cannot be."""
+    path = folder / "parts" / part.file
+    try:
+        frame = pl.read_parquet(path)
+        rows = np.zeros(frame.height, EVENT_DTYPE)
+        for name in EVENT_DTYPE.names or ():
+            rows[name] = frame[name].to_numpy()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    price_mul = int(Decimal(part.tick) / tick) if part.price_max else 1
+    qty_mul = int(Decimal(part.lot) / lot) if part.qty_max else 1
+    if part.price_max * price_mul > _I64 or part.qty_max * qty_mul > _I64:
+        raise DataError(f"{path}: values do not fit 64 bits in steps of {tick} and {lot}")
+    if price_mul != 1 or qty_mul != 1:
+        rescale_rows_nb(rows, price_mul, 1, qty_mul, 1)
+    return rows
 
 
 class Dataset:
@@ -157,21 +176,8 @@ class Dataset:
 
     def _load(self, part: Part) -> Rows:
         """The rows of a part on the instrument's grid, receive times shifted."""
-        path = self.folder / "parts" / part.file
-        try:
-            frame = pl.read_parquet(path)
-            rows = np.zeros(frame.height, EVENT_DTYPE)
-            for name in EVENT_DTYPE.names or ():
-                rows[name] = frame[name].to_numpy()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"cannot read {path}: {error}") from error
-        instrument = self.instruments[part.instrument]
-        price_mul = int(Decimal(part.tick) / instrument.tick)
-        qty_mul = int(Decimal(part.lot) / instrument.lot)
-        if part.price_max * price_mul > _I64 or part.qty_max * qty_mul > _I64:
-            raise DataError(f"{part.file}: values do not fit 64 bits on the grid of {instrument.symbol}")
-        if price_mul != 1 or qty_mul != 1:
-            rescale_rows_nb(rows, price_mul, 1, qty_mul, 1)
+        held = self.instruments[part.instrument]
+        rows = load_part(self.folder, part, held.tick, held.lot)
         rows["instrument"] = part.instrument
         rows["ts_local"] += shift_of(self.sources[part.source].clock_offset_ns)
         return rows
@@ -212,11 +218,11 @@ class Dataset:
                 streams.append(Stream(index, first, self._source_rows(index, start, end)))
         yield from merge_streams(streams, chunk_rows)
 
-    def bar_times(self, instrument: int) -> Rows:
-        """Open times of the bars held for an instrument."""
+    def venue_times(self, instrument: int, kind: str) -> Rows:
+        """Venue times of what is held of an instrument from sources of one kind."""
         times = [np.zeros(0, np.int64)]
         for part in self.parts:
-            if part.instrument == instrument and self.sources[part.source].kind == "bars":
+            if part.instrument == instrument and self.sources[part.source].kind == kind:
                 frame = pl.read_parquet(self.folder / "parts" / part.file, columns=["ts_venue"])
                 times.append(frame["ts_venue"].to_numpy())
         return np.concatenate(times)
@@ -328,6 +334,13 @@ class LakeWriter:
                 lot = _step_gcd(lot, Decimal(part.lot))
         return tick, lot
 
+    def staged(self, tick: Decimal, lot: Decimal) -> Iterator[Rows]:
+        """The rows added so far, part by part, on the grid (tick, lot), receive times as recorded."""
+        if self._held:
+            self._flush()
+        for part in self._parts:
+            yield load_part(self.dataset.folder, part, tick, lot)
+
     def commit(self, instrument: Instrument, source: Source) -> int:
         """Make the source visible under `instrument`, whose grid must hold all rows: its index.
 
@@ -347,18 +360,8 @@ class LakeWriter:
         if (tick, lot) != (held.tick, held.lot):
             data.instruments[index] = held.with_grid(tick, lot)
         number = len(data.sources)
-        data.sources.append(Source(**{**asdict(source), "instrument": index}))
-        fresh = [Part(**{**asdict(p), "instrument": index, "source": number}) for p in self._parts]
-        for part in fresh:  # a part without prices or quantities must still divide the grid
-            data.parts.append(
-                Part(
-                    **{
-                        **asdict(part),
-                        "tick": part.tick if part.price_max else str(tick),
-                        "lot": part.lot if part.qty_max else str(lot),
-                    }
-                )
-            )
+        data.sources.append(replace(source, instrument=index))
+        data.parts += [replace(p, instrument=index, source=number) for p in self._parts]
         data.save()
         self._parts = []
         return index
