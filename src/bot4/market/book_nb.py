@@ -279,7 +279,7 @@ def fold_book_nb(book: BookState, ev: Array) -> int:
     if kind == c.EV_DEPTH:
         row = book.top[inst]
         mode = row.mode
-        if mode == _APPLY or mode == _SNAPSHOT:
+        if mode in (_APPLY, _SNAPSHOT):
             ladder_set_nb(book.ladder, inst, 1 - (np.int64(ev.flags) & c.FLAG_BID), ev.price, ev.qty)
         elif mode == _BUFFER:
             _wait_nb(book.top, book.pending, inst, ev)
