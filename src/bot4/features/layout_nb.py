@@ -167,6 +167,7 @@ _SCALARS: Final = (
     "trix_3",
     "atr_10",
     "keltner",
+    "keltner_atr",
     "st_upper",
     "st_lower",
     "sar",

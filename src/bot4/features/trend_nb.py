@@ -40,6 +40,8 @@ def sma_nb(s: Any, n: int, c: float) -> tuple[float, float, float]:
     s["sma_50"] += c - old
     if stale_nb(n, max(closes[(n - 10) & RING_MASK], closes[(n - 20) & RING_MASK], old), s["sma_10"]):
         _smas_afresh_nb(s, n)
+    if s["flat"] >= 49:  # one price: the averages are equal to the last bit, so none crosses another
+        return c, c, c
     return (
         s["sma_10"] / 10.0 if n >= 9 else math.nan,
         s["sma_20"] / 20.0 if n >= 19 else math.nan,
@@ -215,6 +217,7 @@ def channel_nb(
 
     `bar` is high, low, close, true range. Keltner is EMA 20 of the typical price +- 2 ATR 10, warm at
     bar 19; SuperTrend is warm at bar 10, where it starts upward (TA-Lib's and ta4j's convention).
+    Keltner's ATR is seeded by the true ranges of bars 10 to 19, so that both its lines start at bar 19.
     """
     h, lo, c, true_range = bar
     s["keltner"] = ema_nb(s["keltner"], s["typicals"][n & RING_MASK], n, 20)
@@ -222,10 +225,11 @@ def channel_nb(
         s["atr_10"] = wilder_nb(s["atr_10"], true_range, n - 1, 10)
     if n < 10:
         return math.nan, math.nan, math.nan, math.nan, math.nan
+    s["keltner_atr"] = wilder_nb(s["keltner_atr"], true_range, n - 10, 10)
     trend, side = _supertrend_nb(s, n, h, lo, c)
     if n < 19:
         return math.nan, math.nan, math.nan, trend, side
-    band = 2.0 * s["atr_10"]
+    band = 2.0 * s["keltner_atr"]
     mid = s["keltner"]
     return mid + band, mid, mid - band, trend, side
 
