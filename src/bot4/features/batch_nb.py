@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from bot4.features.layout_nb import N_FEATURES, STATE_DTYPE, FeatureState
-from bot4.features.update_nb import update_bar_nb
+from bot4.features.update_nb import fold_bar_nb, start_nb
 from bot4.kernels.jit_nb import kernel
 
 
@@ -25,10 +25,11 @@ def batch_nb(
     Row i is what `update_bar_nb` leaves after bar i, bit for bit. `ts` int64, the bars float64, `mask`
     uint8[N_GROUPS].
     """
-    fs = FeatureState(np.zeros(1, STATE_DTYPE), np.full((1, N_FEATURES), np.nan))
-    row = fs.values[0]
+    s = np.zeros(1, STATE_DTYPE)[0]
+    start_nb(s, mask)
+    row = s["out"]
     for i in range(len(c)):
-        update_bar_nb(fs, 0, ts[i], o[i], h[i], lo[i], c[i], v[i], mask)
+        fold_bar_nb(s, ts[i], (o[i], h[i], lo[i], c[i], v[i]))
         for j in range(N_FEATURES):
             out[i, j] = row[j]
 
@@ -46,5 +47,11 @@ def stream_nb(
     mask: np.ndarray[Any, Any],
 ) -> None:
     """Fold a run of bars into a living state and keep only the last values (warm-up from history)."""
+    s = fs.state[inst]
+    if s["bars"] == 0:
+        start_nb(s, mask)
     for i in range(len(c)):
-        update_bar_nb(fs, inst, ts[i], o[i], h[i], lo[i], c[i], v[i], mask)
+        fold_bar_nb(s, ts[i], (o[i], h[i], lo[i], c[i], v[i]))
+    row = s["out"]
+    for j in range(N_FEATURES):
+        fs.values[inst, j] = row[j]

@@ -167,6 +167,7 @@ _SCALARS: Final = (
     "trix_3",
     "atr_10",
     "keltner",
+    "keltner_atr",
     "st_upper",
     "st_lower",
     "sar",
@@ -183,7 +184,9 @@ STATE_DTYPE: Final = np.dtype(
     + [(name, "<f8") for name in _SCALARS]
     + [(name, "<f8", (3,)) for name in _MOMENTS]
     + [("high_queue", "<i8", (Q_BARS + RING,)), ("low_queue", "<i8", (Q_BARS + RING,))]
-    + [(name, "<f8", (RING,)) for name in _RINGS]
+    + [("out", "<f8", (N_FEATURES,))]
+    + [(name, "<f8", (RING,)) for name in _RINGS],
+    align=True,
 )
 """State of one instrument; the slot of bar n in a ring is n & RING_MASK."""
 

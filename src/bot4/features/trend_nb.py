@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from bot4.features.layout_nb import RING_MASK
-from bot4.features.window_nb import DWARFS, ema_nb, roll_nb, wilder_nb
+from bot4.features.window_nb import DWARFS, ema_nb, stale_nb, wilder_nb, window_sum_nb
 from bot4.kernels.jit_nb import kernel
 
 # Kaufman, "Trading Systems and Methods": averages of 2 and 30 bars bound the smoothing.
@@ -21,19 +21,31 @@ _SAR_MAX = 0.2
 
 
 @kernel
-def sma_nb(s: Any, n: int) -> tuple[float, float, float]:
-    """Simple averages of 10, 20 and 50 closes; warm at bars 9, 19, 49."""
+def _smas_afresh_nb(s: Any, n: int) -> None:
+    s["sma_10"] = window_sum_nb(s["closes"], n, 10)
+    s["sma_20"] = window_sum_nb(s["closes"], n, 20)
+    s["sma_50"] = window_sum_nb(s["closes"], n, 50)
+
+
+@kernel
+def sma_nb(s: Any, n: int, c: float) -> tuple[float, float, float]:
+    """Simple averages of 10, 20 and 50 closes; warm at bars 9, 19, 49.
+
+    A ring starts as zeros, so what leaves a window that is not yet full is 0.
+    """
     closes = s["closes"]
-    a = roll_nb(s["sma_10"], closes, n, 10)
-    b = roll_nb(s["sma_20"], closes, n, 20)
-    c = roll_nb(s["sma_50"], closes, n, 50)
-    s["sma_10"] = a
-    s["sma_20"] = b
-    s["sma_50"] = c
+    old = closes[(n - 50) & RING_MASK]
+    s["sma_10"] += c - closes[(n - 10) & RING_MASK]
+    s["sma_20"] += c - closes[(n - 20) & RING_MASK]
+    s["sma_50"] += c - old
+    if stale_nb(n, max(closes[(n - 10) & RING_MASK], closes[(n - 20) & RING_MASK], old), s["sma_10"]):
+        _smas_afresh_nb(s, n)
+    if s["flat"] >= 49:  # one price: the averages are equal to the last bit, so none crosses another
+        return c, c, c
     return (
-        a / 10.0 if n >= 9 else math.nan,
-        b / 20.0 if n >= 19 else math.nan,
-        c / 50.0 if n >= 49 else math.nan,
+        s["sma_10"] / 10.0 if n >= 9 else math.nan,
+        s["sma_20"] / 20.0 if n >= 19 else math.nan,
+        s["sma_50"] / 50.0 if n >= 49 else math.nan,
     )
 
 
@@ -205,6 +217,7 @@ def channel_nb(
 
     `bar` is high, low, close, true range. Keltner is EMA 20 of the typical price +- 2 ATR 10, warm at
     bar 19; SuperTrend is warm at bar 10, where it starts upward (TA-Lib's and ta4j's convention).
+    Keltner's ATR is seeded by the true ranges of bars 10 to 19, so that both its lines start at bar 19.
     """
     h, lo, c, true_range = bar
     s["keltner"] = ema_nb(s["keltner"], s["typicals"][n & RING_MASK], n, 20)
@@ -212,10 +225,11 @@ def channel_nb(
         s["atr_10"] = wilder_nb(s["atr_10"], true_range, n - 1, 10)
     if n < 10:
         return math.nan, math.nan, math.nan, math.nan, math.nan
+    s["keltner_atr"] = wilder_nb(s["keltner_atr"], true_range, n - 10, 10)
     trend, side = _supertrend_nb(s, n, h, lo, c)
     if n < 19:
         return math.nan, math.nan, math.nan, trend, side
-    band = 2.0 * s["atr_10"]
+    band = 2.0 * s["keltner_atr"]
     mid = s["keltner"]
     return mid + band, mid, mid - band, trend, side
 

@@ -88,6 +88,7 @@ from bot4.features.layout_nb import (
     G_TRIX,
     G_VOLUME_Z,
     G_VWAP,
+    N_FEATURES,
     N_GROUPS,
     RING_MASK,
     FeatureState,
@@ -118,12 +119,14 @@ _CLOSES = 1 << G_RSI | 1 << G_BOLLINGER | 1 << G_ROC | 1 << G_RETURNS | 1 << G_C
 _TRUE_RANGES = 1 << G_ATR | 1 << G_ADX | 1 << G_CHANNEL
 _RANGES = 1 << G_RANGE | 1 << G_CCI | 1 << G_SAR | 1 << G_RANGE_VOL
 _VOLUMES = 1 << G_MFI | 1 << G_OBV | 1 << G_VWAP | 1 << G_VOLUME_Z
+_BEYOND_CLOSE = _TRUE_RANGES | _RANGES | _VOLUMES
 
 
 @kernel
-def _averages_nb(s: Any, out: np.ndarray[Any, Any], n: int, c: float) -> None:
+def _averages_nb(s: Any, n: int, c: float) -> None:
     """Averages of the close."""
     groups = s["groups"]
+    out = s["out"]
     if groups & (1 << G_EMA):
         out[F_EMA_12], out[F_EMA_26], out[F_EMA_50] = emas_nb(s, n, c)
     if groups & (1 << G_LINEAR):
@@ -139,9 +142,10 @@ def _averages_nb(s: Any, out: np.ndarray[Any, Any], n: int, c: float) -> None:
 
 
 @kernel
-def _closes_nb(s: Any, out: np.ndarray[Any, Any], n: int, c: float) -> None:
+def _closes_nb(s: Any, n: int, c: float) -> None:
     """Moves and spread of the close."""
     groups = s["groups"]
+    out = s["out"]
     if groups & (1 << G_RSI):
         out[F_RSI_14], out[F_CMO_14] = rsi_nb(s, n, c)
     if groups & (1 << G_ROC):
@@ -165,10 +169,11 @@ def _closes_nb(s: Any, out: np.ndarray[Any, Any], n: int, c: float) -> None:
 
 
 @kernel
-def _true_ranges_nb(s: Any, out: np.ndarray[Any, Any], n: int, bar: tuple[float, float, float]) -> None:
+def _true_ranges_nb(s: Any, n: int, bar: tuple[float, float, float]) -> None:
     """Features of the true range."""
     h, lo, c = bar
     groups = s["groups"]
+    out = s["out"]
     true_range = true_range_nb(h, lo, s["prev_close"])
     if groups & (1 << G_ATR):
         out[F_ATR_14], out[F_NATR_14] = atr_nb(s, n, c, true_range)
@@ -184,8 +189,9 @@ def _true_ranges_nb(s: Any, out: np.ndarray[Any, Any], n: int, bar: tuple[float,
 
 
 @kernel
-def _extremes_nb(s: Any, out: np.ndarray[Any, Any], n: int, c: float) -> None:
+def _extremes_nb(s: Any, n: int, c: float) -> None:
     """Donchian 20 (and the channel of the 20 bars before), Aroon, stochastic, Williams %R."""
+    out = s["out"]
     if n >= 20:
         out[F_DONCHIAN_PRIOR_HIGH], out[F_DONCHIAN_PRIOR_LOW] = donchian_nb(s)
     push_range_nb(s, n)
@@ -196,12 +202,13 @@ def _extremes_nb(s: Any, out: np.ndarray[Any, Any], n: int, c: float) -> None:
 
 
 @kernel
-def _ranges_nb(s: Any, out: np.ndarray[Any, Any], n: int, bar: tuple[float, float, float, float]) -> None:
+def _ranges_nb(s: Any, n: int, bar: tuple[float, float, float, float]) -> None:
     """Features of high and low."""
     o, h, lo, c = bar
     groups = s["groups"]
+    out = s["out"]
     if groups & (1 << G_RANGE):
-        _extremes_nb(s, out, n, c)
+        _extremes_nb(s, n, c)
     if groups & (1 << G_CCI):
         out[F_CCI_20] = cci_nb(s, n)
     if groups & (1 << G_SAR):
@@ -211,9 +218,10 @@ def _ranges_nb(s: Any, out: np.ndarray[Any, Any], n: int, bar: tuple[float, floa
 
 
 @kernel
-def _volumes_nb(s: Any, out: np.ndarray[Any, Any], n: int, c: float, v: float) -> None:
+def _volumes_nb(s: Any, n: int, c: float, v: float) -> None:
     """Features of volume."""
     groups = s["groups"]
+    out = s["out"]
     if groups & (1 << G_MFI):
         out[F_MFI_14] = mfi_nb(s, n, v)
     if groups & (1 << G_OBV):
@@ -233,13 +241,11 @@ def _clock_nb(ts: int) -> tuple[float, float]:
 
 @kernel
 def _remember_nb(s: Any, n: int, bar: tuple[float, float, float, float, float]) -> None:
-    """Write the bar into the rings and count the runs in which close and volume stand still."""
+    """Write what the groups beyond the close read into the rings; count the runs without change."""
     _, h, lo, c, v = bar
     slot = n & RING_MASK
-    s["flat"] = s["flat"] + 1 if n > 0 and c == s["prev_close"] else 0
     s["flat_volume"] = s["flat_volume"] + 1 if n > 0 and v == s["volumes"][(n - 1) & RING_MASK] else 0
     s["dry"] = s["dry"] + 1 if v <= 0.0 else 0
-    s["closes"][slot] = c
     s["highs"][slot] = h
     s["lows"][slot] = lo
     s["volumes"][slot] = v
@@ -247,42 +253,49 @@ def _remember_nb(s: Any, n: int, bar: tuple[float, float, float, float, float]) 
 
 
 @kernel
-def groups_nb(mask: np.ndarray[Any, Any]) -> int:
-    """Return the mask (uint8[N_GROUPS]) as bits."""
-    bits = 0
-    for g in range(N_GROUPS):
-        if mask[g] != 0:
-            bits |= 1 << g
-    return bits
-
-
-@kernel
-def fold_bar_nb(
-    s: Any, out: np.ndarray[Any, Any], ts: int, bar: tuple[float, float, float, float, float]
-) -> None:
-    """Fold one finite bar into the record `s` and the row `out`; `s["groups"]` is set."""
+def fold_bar_nb(s: Any, ts: int, bar: tuple[float, float, float, float, float]) -> None:
+    """Fold one bar into the record `s` and its row `s["out"]`, unless a field is not finite."""
     o, h, lo, c, v = bar
     n = s["bars"]
     groups = s["groups"]
-    _remember_nb(s, n, bar)
+    out = s["out"]
+    if not math.isfinite(o + h + lo + c + v):
+        return
+    s["flat"] = s["flat"] + 1 if n > 0 and c == s["prev_close"] else 0
+    s["closes"][n & RING_MASK] = c
+    if groups & _BEYOND_CLOSE:
+        _remember_nb(s, n, bar)
     if groups & (1 << G_SMA):
-        out[F_SMA_10], out[F_SMA_20], out[F_SMA_50] = sma_nb(s, n)
+        out[F_SMA_10], out[F_SMA_20], out[F_SMA_50] = sma_nb(s, n, c)
     if groups & _AVERAGES:
-        _averages_nb(s, out, n, c)
+        _averages_nb(s, n, c)
     if groups & _CLOSES:
-        _closes_nb(s, out, n, c)
+        _closes_nb(s, n, c)
     if groups & _TRUE_RANGES:
-        _true_ranges_nb(s, out, n, (h, lo, c))
+        _true_ranges_nb(s, n, (h, lo, c))
     if groups & _RANGES:
-        _ranges_nb(s, out, n, (o, h, lo, c))
+        _ranges_nb(s, n, (o, h, lo, c))
     if groups & _VOLUMES:
-        _volumes_nb(s, out, n, c, v)
+        _volumes_nb(s, n, c, v)
     if groups & (1 << G_CLOCK):
         out[F_HOUR_SIN], out[F_HOUR_COS] = _clock_nb(ts)
     s["prev_close"] = c
     s["prev_high"] = h
     s["prev_low"] = lo
     s["bars"] = n + 1
+
+
+@kernel
+def start_nb(s: Any, mask: np.ndarray[Any, Any]) -> None:
+    """Take the mask (uint8[N_GROUPS]) of a fresh record as bits and make its row NaN."""
+    bits = 0
+    for g in range(N_GROUPS):
+        if mask[g] != 0:
+            bits |= 1 << g
+    s["groups"] = bits
+    out = s["out"]
+    for j in range(N_FEATURES):
+        out[j] = math.nan
 
 
 @kernel
@@ -305,9 +318,10 @@ def update_bar_nb(
     masked; afterwards it is finite for every finite bar. A bar with a field that is not finite is
     left out: it changes nothing.
     """
-    if not math.isfinite(o + h + lo + c + v):
-        return
     s = fs.state[inst]
     if s["bars"] == 0:
-        s["groups"] = groups_nb(mask)
-    fold_bar_nb(s, fs.values[inst], ts, (o, h, lo, c, v))
+        start_nb(s, mask)
+    fold_bar_nb(s, ts, (o, h, lo, c, v))
+    out = s["out"]
+    for j in range(N_FEATURES):
+        fs.values[inst, j] = out[j]

@@ -7,7 +7,16 @@ import math
 from typing import Any
 
 from bot4.features.layout_nb import RING_MASK
-from bot4.features.window_nb import log_ratio_nb, moments_nb, roll_nb, wilder_nb, z_score_nb
+from bot4.features.window_nb import (
+    blurred_nb,
+    centre_nb,
+    deviation_nb,
+    log_ratio_nb,
+    stale_nb,
+    wilder_nb,
+    window_sum_nb,
+    z_score_nb,
+)
 from bot4.kernels.jit_nb import kernel
 
 _FOUR_LN2 = 4.0 * math.log(2.0)
@@ -21,9 +30,21 @@ def bollinger_nb(s: Any, n: int, c: float) -> tuple[float, float, float, float, 
     The deviation is the population's; width is (upper - lower) / mid. A flat window has %B 0.5 and
     width 0. Warm at bar 19.
     """
-    mean, deviation = moments_nb(s["bollinger"], s["closes"], n, 20, s["flat"])
     if n < 19:
         return math.nan, math.nan, math.nan, math.nan, math.nan, math.nan
+    m = s["bollinger"]
+    closes = s["closes"]
+    d = c - m[2]
+    old = closes[(n - 20) & RING_MASK] - m[2]
+    m[0] += d - old
+    m[1] += d * d - old * old
+    if n == 19 or blurred_nb(n, m, old, 20):
+        centre_nb(m, closes, n, 20)
+    mean = m[2] + m[0] / 20.0
+    deviation = deviation_nb(m, 20)
+    if s["flat"] >= 19:
+        mean = c
+        deviation = 0.0
     band = 2.0 * deviation
     percent = (c - (mean - band)) / (2.0 * band) if band > 0.0 else 0.5
     width = 2.0 * band / mean if mean != 0.0 else 0.0
@@ -54,10 +75,16 @@ def range_vol_nb(s: Any, n: int, bar: tuple[float, float, float, float]) -> tupl
     body = log_ratio_nb(c, o)
     spans = s["spans"]
     bodies = s["bodies"]
+    garman_klass = max(0.5 * span * span - _TWO_LN2_1 * body * body, 0.0)
+    old_span = spans[(n - 20) & RING_MASK]
+    old_body = bodies[(n - 20) & RING_MASK]
     spans[n & RING_MASK] = span * span
-    bodies[n & RING_MASK] = max(0.5 * span * span - _TWO_LN2_1 * body * body, 0.0)
-    s["parkinson"] = roll_nb(s["parkinson"], spans, n, 20)
-    s["garman_klass"] = roll_nb(s["garman_klass"], bodies, n, 20)
+    bodies[n & RING_MASK] = garman_klass
+    s["parkinson"] += span * span - old_span
+    s["garman_klass"] += garman_klass - old_body
+    if stale_nb(n, old_span, s["parkinson"]) or stale_nb(n, old_body, s["garman_klass"]):
+        s["parkinson"] = window_sum_nb(spans, n, 20)
+        s["garman_klass"] = window_sum_nb(bodies, n, 20)
     if n < 19:
         return math.nan, math.nan
     return (
@@ -78,8 +105,11 @@ def returns_nb(s: Any, n: int, c: float) -> tuple[float, float, float, float]:
         squares[0] = 0.0
         return math.nan, math.nan, math.nan, math.nan
     one = log_ratio_nb(c, s["prev_close"])
+    old = squares[(n - 30) & RING_MASK]
     squares[n & RING_MASK] = one * one
-    s["square_sum"] = roll_nb(s["square_sum"], squares, n, 30)
+    s["square_sum"] += one * one - old
+    if stale_nb(n, old, s["square_sum"]):
+        s["square_sum"] = window_sum_nb(squares, n, 30)
     return (
         one,
         log_ratio_nb(c, closes[(n - 5) & RING_MASK]) if n >= 5 else math.nan,
@@ -91,7 +121,16 @@ def returns_nb(s: Any, n: int, c: float) -> tuple[float, float, float, float]:
 @kernel
 def close_z_nb(s: Any, n: int, c: float) -> float:
     """Z-score of the close among the last 50 (population deviation, 0 if flat); warm at bar 49."""
-    mean, deviation = moments_nb(s["close_z"], s["closes"], n, 50, s["flat"])
     if n < 49:
         return math.nan
-    return z_score_nb(c, mean, deviation)
+    m = s["close_z"]
+    closes = s["closes"]
+    d = c - m[2]
+    old = closes[(n - 50) & RING_MASK] - m[2]
+    m[0] += d - old
+    m[1] += d * d - old * old
+    if n == 49 or blurred_nb(n, m, old, 50):
+        centre_nb(m, closes, n, 50)
+    if s["flat"] >= 49:
+        return 0.0
+    return z_score_nb(c, m[2] + m[0] / 50.0, deviation_nb(m, 50))

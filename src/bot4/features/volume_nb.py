@@ -7,7 +7,15 @@ import math
 from typing import Any
 
 from bot4.features.layout_nb import RING_MASK
-from bot4.features.window_nb import DWARFS, moments_nb, roll_nb, window_sum_nb, z_score_nb
+from bot4.features.window_nb import (
+    DWARFS,
+    blurred_nb,
+    centre_nb,
+    deviation_nb,
+    stale_nb,
+    window_sum_nb,
+    z_score_nb,
+)
 from bot4.kernels.jit_nb import kernel
 
 
@@ -74,9 +82,16 @@ def obv_nb(s: Any, n: int, c: float, v: float) -> float:
 def vwap_nb(s: Any, n: int, v: float) -> float:
     """Volume-weighted typical price of 20 bars; the plain mean where none has volume; warm at bar 19."""
     values = s["values"]
-    values[n & RING_MASK] = s["typicals"][n & RING_MASK] * v
-    s["vwap_value"] = roll_nb(s["vwap_value"], values, n, 20)
-    s["vwap_volume"] = roll_nb(s["vwap_volume"], s["volumes"], n, 20)
+    volumes = s["volumes"]
+    value = s["typicals"][n & RING_MASK] * v
+    old_value = values[(n - 20) & RING_MASK]
+    old_volume = volumes[(n - 20) & RING_MASK]
+    values[n & RING_MASK] = value
+    s["vwap_value"] += value - old_value
+    s["vwap_volume"] += v - old_volume
+    if stale_nb(n, old_value, s["vwap_value"]) or stale_nb(n, old_volume, s["vwap_volume"]):
+        s["vwap_value"] = window_sum_nb(values, n, 20)
+        s["vwap_volume"] = window_sum_nb(volumes, n, 20)
     if n < 19:
         return math.nan
     if s["dry"] >= 20 or s["vwap_volume"] <= 0.0:
@@ -87,7 +102,16 @@ def vwap_nb(s: Any, n: int, v: float) -> float:
 @kernel
 def volume_z_nb(s: Any, n: int, v: float) -> float:
     """Z-score of volume among the last 20 (population deviation, 0 if flat); warm at bar 19."""
-    mean, deviation = moments_nb(s["volume_z"], s["volumes"], n, 20, s["flat_volume"])
     if n < 19:
         return math.nan
-    return z_score_nb(v, mean, deviation)
+    m = s["volume_z"]
+    volumes = s["volumes"]
+    d = v - m[2]
+    old = volumes[(n - 20) & RING_MASK] - m[2]
+    m[0] += d - old
+    m[1] += d * d - old * old
+    if n == 19 or blurred_nb(n, m, old, 20):
+        centre_nb(m, volumes, n, 20)
+    if s["flat_volume"] >= 19:
+        return 0.0
+    return z_score_nb(v, m[2] + m[0] / 20.0, deviation_nb(m, 20))

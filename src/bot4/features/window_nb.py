@@ -27,22 +27,13 @@ def window_sum_nb(ring: np.ndarray[Any, Any], n: int, window: int) -> float:
 
 
 @kernel
-def roll_nb(total: float, ring: np.ndarray[Any, Any], n: int, window: int) -> float:
-    """Advance the rolling sum of a ring of non-negative values by bar n; return the new sum.
-
-    It runs over the last `window` entries (over all of them while fewer were seen).
-    """
-    total += ring[n & RING_MASK]
-    if n >= window:
-        old = ring[(n - window) & RING_MASK]
-        total -= old
-        if (n & RING_MASK) == 0 or old > DWARFS * total:
-            total = window_sum_nb(ring, n, window)
-    return total
+def stale_nb(n: int, old: float, total: float) -> bool:
+    """Whether a rolling sum of non-negative values must be added up afresh after `old` has left it."""
+    return (n & RING_MASK) == 0 or old > DWARFS * total
 
 
 @kernel
-def _centre_nb(m: np.ndarray[Any, Any], ring: np.ndarray[Any, Any], n: int, window: int) -> None:
+def centre_nb(m: np.ndarray[Any, Any], ring: np.ndarray[Any, Any], n: int, window: int) -> None:
     """Set m to sum (x - base), sum (x - base)^2, base, with the newest value as base.
 
     Taking a base away first keeps the digits that x^2 would cancel.
@@ -60,33 +51,21 @@ def _centre_nb(m: np.ndarray[Any, Any], ring: np.ndarray[Any, Any], n: int, wind
 
 
 @kernel
-def moments_nb(
-    m: np.ndarray[Any, Any], ring: np.ndarray[Any, Any], n: int, window: int, flat: int
-) -> tuple[float, float]:
-    """Mean and population standard deviation of the last `window` entries of a ring.
+def blurred_nb(n: int, m: np.ndarray[Any, Any], old: float, window: int) -> bool:
+    """Whether m must be centred afresh after `old` (off the base) has left.
 
-    Call it on every bar; it is defined from bar window-1 on. `m` holds the three sums, `flat` is the
-    number of bars for which the series has not moved: a flat window has exactly its value and 0.
+    So it is far from the base, or after a giant has left: then the difference of squares has no
+    digits left.
     """
-    x = ring[n & RING_MASK]
-    if n < window - 1:
-        return x, 0.0
-    if n == window - 1 or (n & RING_MASK) == 0:
-        _centre_nb(m, ring, n, window)
-    else:
-        d = x - m[2]
-        old = ring[(n - window) & RING_MASK] - m[2]
-        m[0] += d - old
-        m[1] += d * d - old * old
-        # Far from the base, or after a giant has left, the difference of squares has no digits left.
-        spread = m[1] - m[0] * m[0] / window
-        if spread * DWARFS < m[1] or old * old > DWARFS * spread:
-            _centre_nb(m, ring, n, window)
-    if flat >= window - 1:
-        return x, 0.0
+    spread = m[1] - m[0] * m[0] / window
+    return (n & RING_MASK) == 0 or spread * DWARFS < m[1] or old * old > DWARFS * spread
+
+
+@kernel
+def deviation_nb(m: np.ndarray[Any, Any], window: int) -> float:
+    """Population standard deviation from the sums in m."""
     mean = m[0] / window
-    variance = m[1] / window - mean * mean
-    return m[2] + mean, math.sqrt(max(variance, 0.0))
+    return math.sqrt(max(m[1] / window - mean * mean, 0.0))
 
 
 @kernel
