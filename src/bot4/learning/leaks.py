@@ -48,8 +48,9 @@ def auc(score: Array, y: Array) -> float:
 def column_leaks(X: Array, names: Sequence[str], y: Array, ret: Array, limit: float = LIMIT) -> list[Leak]:
     """Columns that are, all but exactly, the label or the return that it looks at.
 
-    Seen by |correlation| above `limit` with y or ret, or by an AUC above `limit` (or below 1 - limit). Rows are
-    thinned evenly to 50 000. NaN rows of a column are left out; a column with fewer than 20 values is not judged.
+    Seen by |correlation| above `limit` with y or ret, or by an AUC above `limit` (or below 1 - limit).
+    Rows are thinned evenly to 50 000. NaN rows of a column are left out; a column with fewer than 20
+    values is not judged.
     """
     step = -(-len(y) // _SAMPLE)
     X, y, ret = X[::step], np.asarray(y[::step], np.float64), ret[::step]
@@ -76,7 +77,8 @@ def transform_leaks(fitted: Sequence[tuple[Array, Array]], X: Array, splits: Seq
     """Scalers that saw more than the training rows of their fold.
 
     `fitted`: mean and standard deviation of every column, as each fold's scaler holds them. They are
-    computed again from the fold's training rows (NaN left out); a difference above 1e-6 of the spread is a leak.
+    computed again from the fold's training rows (NaN left out); a difference above 1e-6 of the spread is
+    a leak.
     """
     found = []
     for k, ((mean, std), split) in enumerate(zip(fitted, splits, strict=True)):
@@ -86,7 +88,10 @@ def transform_leaks(fitted: Sequence[tuple[Array, Array]], X: Array, splits: Seq
         off = (np.abs(mean - true_mean) > 1e-6 * spread) | (np.abs(std - true_std) > 1e-6 * spread)
         if off.any():
             found.append(
-                Leak("transform", f"fold {k + 1}: {int(off.sum())} columns were scaled with rows outside training")
+                Leak(
+                    "transform",
+                    f"fold {k + 1}: {int(off.sum())} columns were scaled with rows outside training",
+                )
             )
     return found
 
@@ -101,14 +106,18 @@ def known_at_leaks(known_at: Array, t0: Array) -> list[Leak]:
     late = np.flatnonzero(known_at > t0)
     if not len(late):
         return []
-    return [Leak("known_at", f"{len(late)} rows were known only after their decision, first row {int(late[0])}")]
+    return [
+        Leak("known_at", f"{len(late)} rows were known only after their decision, first row {int(late[0])}")
+    ]
 
 
-def causality_leaks(features: Callable[..., Array], bars: Sequence[Array], names: Sequence[str]) -> list[Leak]:
+def causality_leaks(
+    features: Callable[..., Array], bars: Sequence[Array], names: Sequence[str]
+) -> list[Leak]:
     """Features that change when the bars after T are replaced by nonsense.
 
-    `features(ts, o, h, l, c, v)` gives a matrix (bars, columns). The second half of the bars is corrupted (prices
-    tripled, volume zero); the first half of the features must stay the same bit for bit.
+    `features(ts, o, h, l, c, v)` gives a matrix (bars, columns). The second half of the bars is corrupted
+    (prices tripled, volume zero); the first half of the features must stay the same bit for bit.
     """
     half = len(bars[0]) // 2
     ruined = [bars[0], *(array.copy() for array in bars[1:])]
@@ -116,7 +125,9 @@ def causality_leaks(features: Callable[..., Array], bars: Sequence[Array], names
         array[half:] *= 3.0
     ruined[5][half:] = 0.0
     whole, cut = features(*bars)[:half], features(*ruined)[:half]
-    changed = [name for c, name in enumerate(names) if not np.array_equal(whole[:, c], cut[:, c], equal_nan=True)]
+    changed = [
+        name for c, name in enumerate(names) if not np.array_equal(whole[:, c], cut[:, c], equal_nan=True)
+    ]
     if not changed:
         return []
     return [Leak("causality", f"{', '.join(changed)}: earlier values change with later bars")]

@@ -1,7 +1,7 @@
 """A trained model on disk: `model.json` and `trees.npz`, numbers and text only.
 
-Nothing in an artefact is ever executed: no pickle, no joblib, no object arrays. The sha256 of the trees stands in
-`model.json`, and the trees are checked node by node before the hot plane walks them without
+Nothing in an artefact is ever executed: no pickle, no joblib, no object arrays. The sha256 of the trees
+stands in `model.json`, and the trees are checked node by node before the hot plane walks them without
 bounds checks. Whatever is wrong is a DataError that names it.
 """
 
@@ -99,7 +99,9 @@ def load_model(folder: Path, feature_index: Mapping[str, int]) -> tuple[TreeMode
     meta = read_meta(folder)
     blob = _read(folder / TREES_FILE)
     if hashlib.sha256(blob).hexdigest() != meta.trees_sha256:
-        raise DataError(f"{folder / TREES_FILE}: its sha256 is not the one in {META_FILE}; train the model again")
+        raise DataError(
+            f"{folder / TREES_FILE}: its sha256 is not the one in {META_FILE}; train the model again"
+        )
     trees = _unpack(blob, folder / TREES_FILE)
     _check_trees(trees, len(meta.features), str(folder / TREES_FILE))
     columns = [_column(name, feature_index, folder) for name in meta.features]
@@ -166,7 +168,9 @@ def _column(name: str, feature_index: Mapping[str, int], folder: Path) -> int:
     if place is None:
         near = difflib.get_close_matches(name, feature_index, 1)
         hint = f"; the nearest is {near[0]!r}" if near else ""
-        raise DataError(f"{folder}: the model needs feature {name!r}, which does not exist{hint}; train it again")
+        raise DataError(
+            f"{folder}: the model needs feature {name!r}, which does not exist{hint}; train it again"
+        )
     return place
 
 
@@ -176,7 +180,9 @@ def _check_trees(trees: TreeArrays, n_columns: int, where: str) -> None:
     for name, dtype in _DTYPES.items():
         array = getattr(trees, name)
         if array.ndim != 1 or array.dtype != np.dtype(dtype):
-            raise DataError(f"{where}: {name} is {array.dtype} of {array.ndim} dimensions, not a row of {dtype}")
+            raise DataError(
+                f"{where}: {name} is {array.dtype} of {array.ndim} dimensions, not a row of {dtype}"
+            )
         if name != "roots" and len(array) != n:
             raise DataError(f"{where}: {name} has {len(array)} entries for {n} nodes")
     leaf = trees.left < 0

@@ -1,9 +1,9 @@
 """Boosted decision trees, evaluated in the hot plane.
 
-The trees are walked without a branch that depends on data. Siblings stand side by side, so that a
-step is `left + (not x <= threshold)`; a leaf points at itself, so that every tree takes the same number
-of steps; eight trees are walked at once, because each walk is a chain of dependent loads and the
-processor can overlap eight of them. NaN costs nothing extra: the inputs are first copied twice, raw and with NaN
+The trees are walked without a branch that depends on data. Siblings stand side by side, so that a step is
+`left + (not x <= threshold)`; a leaf points at itself, so that every tree takes the same number of steps;
+eight trees are walked at once, because each walk is a chain of dependent loads and the processor can
+overlap eight of them. NaN costs nothing extra: the inputs are first copied twice, raw and with NaN
 replaced by minus infinity, and a node reads the copy that sends a missing value its way.
 
 The leaf values are added in the order of the trees, starting at the baseline, as scikit-learn does; the raw
@@ -130,7 +130,8 @@ def ml_signal_nb(p: float, p_lo: float, p_hi: float, scale: float, out: np.ndarr
     """Direction and confidence of a probability: out[0] in {-1, 0, 1}, out[1] in [0, 1].
 
     Up above `p_hi`, down below `p_lo` (p_lo <= 0.5 <= p_hi; both 0.5 by default), else nothing.
-    Confidence is min(1, |p - 0.5| / scale). Abstains (0, 0) where p is NaN or outside [0, 1], or the scale not positive.
+    Confidence is min(1, |p - 0.5| / scale). Abstains (0, 0) where p is NaN or outside [0, 1], or the
+    scale not positive.
     """
     out[0] = 0.0
     out[1] = 0.0
