@@ -8,7 +8,7 @@ from tree_samples import meta_for, random_trees
 
 from bot4.learning.export import export_trees
 from bot4.model.errors import CallerError
-from bot4.signals.ml.artifact import to_hot
+from bot4.signals.ml.artifact import TreeArrays, to_hot
 from bot4.signals.ml.trees_nb import (
     empty_model,
     ml_signal_nb,
@@ -83,6 +83,22 @@ def test_equals_a_plain_walk_on_random_trees(n_trees):
     for _ in range(60):
         f = rng.choice([np.nan, np.inf, -np.inf, 0.0, rng.normal(), rng.normal()], size=4)
         assert predict_raw_nb(hot, f) == walk(trees, 0.25, f[[2, 0, 3, 1]])
+
+
+def test_trees_may_stand_in_any_order():
+    """Two stumps whose nodes are mixed; the second root stands first."""
+    trees = TreeArrays(
+        feature=np.zeros(6, "<i4"),
+        threshold=np.array([1.0, 2.0, 0, 0, 0, 0], "<f8"),
+        left=np.array([3, 2, -1, -1, -1, -1], "<i4"),
+        right=np.array([5, 4, -1, -1, -1, -1], "<i4"),
+        value=np.array([0, 0, 10.0, 1.0, 20.0, 2.0], "<f8"),
+        missing_left=np.array([0, 1, 0, 0, 0, 0], "|u1"),
+        roots=np.array([1, 0], "<i4"),
+    )
+    hot = to_hot(trees, [0], meta_for(1, 100.0))
+    got = [predict_raw_nb(hot, np.array([x])) for x in (0.0, 1.5, 2.5, np.nan)]
+    assert got == [111.0, 112.0, 122.0, 112.0]
 
 
 def test_no_model_abstains():

@@ -208,7 +208,8 @@ def train_to_dir(
 
 def as_plain(report: Report) -> dict[str, Any]:
     """The report as dicts and lists, for JSON and tables; what could not be measured is None."""
-    return _plain(report)
+    plain: dict[str, Any] = _plain(report)
+    return plain
 
 
 def classifier() -> tuple[Any, str]:
@@ -228,7 +229,7 @@ def fit(X: Array, y: Array, settings: Settings, overlap: int = 1) -> Any:
     neighbours whose horizons overlap are nearly one observation. One thread: sums of floats in several
     threads would depend on their number.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if y.min() == y.max():
         raise CallerError(
