@@ -72,6 +72,7 @@ class Dataset(NamedTuple):
     t1: Array  # i8 ns, the label is known
     names: tuple[str, ...]  # the columns
     stride: int  # every stride-th labelled bar was taken
+    overlap: int  # rows within one label's horizon
     notes: tuple[str, ...]  # what was left out and why
 
 
@@ -106,9 +107,9 @@ def build(
 ) -> Dataset:
     """The table of `bars`: columns MODEL_FEATURES, label a higher close `horizon_bars` later.
 
-    `features(ts, o, h, l, c, v)` gives f8 (bars, len(names)) with the engine's warm-up NaNs. Left out, and told in `notes`:
-    bars before every column has had a value, columns that never have one, rows that hold an infinity, and,
-    above `max_rows`, all but every stride-th row. DataError if nothing is left.
+    `features(ts, o, h, l, c, v)` gives f8 (bars, len(names)) with the engine's warm-up NaNs. Left out,
+    and told in `notes`: bars before every column has had a value, columns that never have one, rows that
+    hold an infinity, and, above `max_rows`, all but every stride-th row. DataError if nothing is left.
     """
     labels = fixed_horizon(bars.ts, bars.c, timeframe_ns=timeframe_ns, horizon_bars=horizon_bars)
     if not len(labels.row):
@@ -118,7 +119,7 @@ def build(
     matrix = features(*bars)
     chosen, notes = _columns(matrix, names)
     X = matrix[:, [names.index(name) for name in chosen]]
-    return _rows(X, labels, chosen, notes, max_rows)
+    return _rows(X, labels, (tuple(chosen), horizon_bars), notes, max_rows)
 
 
 def _columns(matrix: Array, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -130,7 +131,10 @@ def _columns(matrix: Array, names: Sequence[str]) -> tuple[list[str], list[str]]
     return [name for name in MODEL_FEATURES if name not in empty], notes
 
 
-def _rows(X: Array, labels: Labels, chosen: list[str], notes: list[str], max_rows: int) -> Dataset:
+def _rows(
+    X: Array, labels: Labels, what: tuple[tuple[str, ...], int], notes: list[str], max_rows: int
+) -> Dataset:
+    chosen, horizon = what
     finite = np.isfinite(X)
     warm = int(finite.argmax(axis=0).max()) if X.size else 0
     keep = labels.row >= warm
@@ -142,11 +146,19 @@ def _rows(X: Array, labels: Labels, chosen: list[str], notes: list[str], max_row
     at = np.flatnonzero(keep & ~infinite)
     stride = max(1, -(-len(at) // max_rows))
     if stride > 1:
-        notes.append(f"every {stride}th of {len(at)} rows taken, to stay within {max_rows}")
+        notes.append(f"1 row in {stride} of {len(at)} taken, to stay within {max_rows}")
     at = at[::stride]
     if not len(at):
         raise DataError("no row is left for learning: the history is shorter than the features' warm-up")
     rows = X[labels.row[at]]
     return Dataset(
-        rows, labels.y[at], labels.ret[at], labels.t0[at], labels.t1[at], tuple(chosen), stride, tuple(notes)
+        X=rows,
+        y=labels.y[at],
+        ret=labels.ret[at],
+        t0=labels.t0[at],
+        t1=labels.t1[at],
+        names=chosen,
+        stride=stride,
+        overlap=-(-horizon // stride),
+        notes=tuple(notes),
     )

@@ -17,9 +17,10 @@ __all__ = ["FEATURE_NAMES", "engine_features"]
 
 
 def engine_features(ts: Array, o: Array, h: Array, l: Array, c: Array, v: Array) -> Array:  # noqa: E741
-    """f8 (bars, N_FEATURES) by the streaming kernel; only the groups of MODEL_FEATURES are computed, the rest is NaN.
+    """All features of a history by the streaming kernel, f8 (bars, N_FEATURES).
 
-    `ts` is the open time of a bar, as in the engine.
+    Only the groups of MODEL_FEATURES are computed, the rest is NaN. `ts` is the open time of a bar, as in
+    the engine.
     """
     out = np.empty((len(c), N_FEATURES))
     batch_nb(ts, o, h, l, c, v, out, mask_for(*MODEL_FEATURES))

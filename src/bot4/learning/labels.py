@@ -27,7 +27,7 @@ class Labels(NamedTuple):
 
 
 def fixed_horizon(ts: Array, close: Array, *, timeframe_ns: int, horizon_bars: int) -> Labels:
-    """y = 1 if the close `horizon_bars` later is higher, else 0 (an unchanged close is not a rise).
+    """Label 1 if the close `horizon_bars` later is higher, else 0 (an unchanged close is not a rise).
 
     Bars whose horizon ends after the data, or runs over missing bars, have no label; neither has a bar
     whose close, now or then, is not a positive number.
@@ -47,9 +47,10 @@ def triple_barrier(
 ) -> Labels:
     """The first of an upper, a lower and a time barrier; see `triple_barrier_nb`.
 
-    `hlc`: high, low, close. `width`: f8 (n, 2), upper and lower distance as a fraction of close (for example
-    twice the volatility of the horizon); NaN gives no label. `ret` is at the barrier for 1 and -1, at the
-    close for 0. A bar near the end has no label even if a barrier was reached: keeping only the fast ones would bias.
+    `hlc`: high, low, close. `width`: f8 (n, 2), upper and lower distance as a fraction of close (for
+    example twice the volatility of the horizon); NaN gives no label. `ret` is at the barrier for 1 and
+    -1, at the close for 0. A bar near the end has no label even if a barrier was reached: keeping only
+    the fast ones would bias.
     """
     high, low, close = hlc
     _check(ts, close, timeframe_ns, horizon_bars)

@@ -17,11 +17,12 @@ def triple_barrier_nb(
 ) -> None:
     """First barrier that bars i+1 .. i+horizon reach, for every bar i.
 
-    `bars`: f8 (n, 3) high, low, close. `width`: f8 (n, 2), distance of the upper and the lower barrier as a fraction
-    of close i. Writes `side` i1 (1 upper, -1 lower, 0 none) and `touch` i8, the bar that reached it (i+horizon for none).
-    Where one bar holds both, the lower one is taken. `touch` -1: no label, because a width is not
-    positive, the close not finite, or the horizon ends after the data. Lopez de Prado, Advances in Financial Machine
-    Learning (2018), 3.3; his vertical barrier is the horizon.
+    `bars`: f8 (n, 3) high, low, close. `width`: f8 (n, 2), distance of the upper and the lower barrier as
+    a fraction of close i. Writes `side` i1 (1 upper, -1 lower, 0 none) and `touch` i8, the bar that
+    reached it (i+horizon for none). Where one bar holds both, the lower one is taken. `touch` -1: no
+    label, because a width is not positive, the close not finite, or the horizon ends after the data.
+    Lopez de Prado, Advances in Financial Machine Learning (2018), 3.3; his vertical barrier is the
+    horizon.
     """
     n = bars.shape[0]
     for i in range(n):

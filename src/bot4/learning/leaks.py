@@ -48,8 +48,9 @@ def auc(score: Array, y: Array) -> float:
 def column_leaks(X: Array, names: Sequence[str], y: Array, ret: Array, limit: float = LIMIT) -> list[Leak]:
     """Columns that are, all but exactly, the label or the return that it looks at.
 
-    Seen by |correlation| above `limit` with y or ret, or by an AUC above `limit` (or below 1 - limit). Rows are
-    thinned evenly to 50 000. NaN rows of a column are left out; a column with fewer than 20 values is not judged.
+    Seen by |correlation| above `limit` with y or ret, or by an AUC above `limit` (or below 1 - limit).
+    Rows are thinned evenly to 50 000. NaN rows of a column are left out; a column with fewer than 20
+    values is not judged.
     """
     step = -(-len(y) // _SAMPLE)
     X, y, ret = X[::step], np.asarray(y[::step], np.float64), ret[::step]
@@ -76,7 +77,8 @@ def transform_leaks(fitted: Sequence[tuple[Array, Array]], X: Array, splits: Seq
     """Scalers that saw more than the training rows of their fold.
 
     `fitted`: mean and standard deviation of every column, as each fold's scaler holds them. They are
-    computed again from the fold's training rows (NaN left out); a difference above 1e-6 of the spread is a leak.
+    computed again from the fold's training rows (NaN left out); a difference above 1e-6 of the spread is
+    a leak.
     """
     found = []
     for k, ((mean, std), split) in enumerate(zip(fitted, splits, strict=True)):
@@ -114,8 +116,8 @@ def causality_leaks(
 ) -> list[Leak]:
     """Features that change when the bars after T are replaced by nonsense.
 
-    `features(ts, o, h, l, c, v)` gives a matrix (bars, columns). The second half of the bars is corrupted (prices
-    tripled, volume zero); the first half of the features must stay the same bit for bit.
+    `features(ts, o, h, l, c, v)` gives a matrix (bars, columns). The second half of the bars is corrupted
+    (prices tripled, volume zero); the first half of the features must stay the same bit for bit.
     """
     half = len(bars[0]) // 2
     ruined = [bars[0], *(array.copy() for array in bars[1:])]

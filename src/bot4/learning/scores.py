@@ -53,8 +53,8 @@ def expectancy(
 ) -> Expectancy:
     """Mean gain of following p (long above 0.5, short below) until its horizon, at `cost` a round trip.
 
-    A prediction is acted on if |p - 0.5| > `least` (one bound, or one a row) and the trade before has ended. Without
-    trades all means are NaN.
+    A prediction is acted on if |p - 0.5| > `least` (one bound, or one a row) and the trade before has
+    ended. Without trades all means are NaN.
     """
     wish = np.flatnonzero(np.abs(p - 0.5) > least)
     taken = []
@@ -81,7 +81,7 @@ def calibration_slope(p: Array, y: Array) -> float:
 
 
 def independent_count(t0: Array, t1: Array) -> int:
-    """How many of the labels could be taken without any two overlapping in time (greedy, which is the most)."""
+    """Count the most labels that can be taken without two overlapping in time (greedy by their end)."""
     count = 0
     free = -(2**63)
     for begin, end in sorted(zip(t0.tolist(), t1.tolist(), strict=True), key=lambda pair: pair[1]):

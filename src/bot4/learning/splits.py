@@ -1,9 +1,9 @@
 """Walk-forward splits, purged and embargoed; never shuffled.
 
 Every test block lies after its training rows. A training row is dropped when its label looks into the
-time that any test label looks at (purge), or ends less than the embargo before it (a feature that
-smooths over many bars carries the past into the test block). Lopez de Prado, Advances in Financial Machine Learning
-(2018), chapter 7.
+time that any test label looks at (purge), or ends less than the embargo before it (a feature that smooths
+over many bars carries the past into the test block). Lopez de Prado, Advances in Financial Machine
+Learning (2018), chapter 7.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Split(NamedTuple):
 
 
 def meets_any(a: Array, b: Array, t0: Array, t1: Array) -> Array:
-    """For each closed interval [a, b]: does it meet any of the closed intervals [t0, t1]?
+    """Tell for each closed interval [a, b] whether it meets any of the closed intervals [t0, t1].
 
     An interval does not meet [a, b] if it starts after b or ends before a, and never both; so counting
     the two kinds is exact, whatever the order or nesting.
@@ -54,13 +54,14 @@ def walk_forward(
 ) -> list[Split]:
     """`folds` test blocks in the order of time, each with the purged rows before it.
 
-    Without `test_ns` the rows are cut into folds + 1 equal blocks, the first for training only; with it the test
-    blocks are the last `folds` spans of that length (30 days, say). `train_ns` keeps only that much time
-    before a test block (rolling), otherwise all of it is used (anchored). `t0` must ascend.
+    Without `test_ns` the rows are cut into folds + 1 equal blocks, the first for training only; with it
+    the test blocks are the last `folds` spans of that length (30 days, say). `train_ns` keeps only that
+    much time before a test block (rolling), otherwise all of it is used (anchored). `t0` must ascend.
     CallerError if the rows do not suffice: no fold may be left without training or test rows.
     """
     n = len(t0)
-    if folds < 1 or embargo_ns < 0 or (test_ns or 1) < 1 or (train_ns or 1) < 1:
+    spans = [span for span in (test_ns, train_ns) if span is not None]
+    if folds < 1 or embargo_ns < 0 or min(spans, default=1) < 1:
         raise CallerError("folds must be 1 or more, the embargo 0 or more, test_ns and train_ns positive")
     if n != len(t1) or n < 2 * (folds + 1):
         raise CallerError(f"{n} labelled rows do not suffice for {folds} folds")

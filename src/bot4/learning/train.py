@@ -1,12 +1,14 @@
 """Train the model of the ML side, and say honestly what it is worth.
 
-A gradient-boosted classifier (scikit-learn) learns whether the close is higher `horizon_bars` later. Its worth is measured
-by purged walk-forward validation only; the model that is handed out is then fitted on all rows. The same
-data, settings and library give the same model: a fixed seed, no early stopping, one thread.
+A gradient-boosted classifier (scikit-learn) learns whether the close is higher `horizon_bars` later. Its
+worth is measured by purged walk-forward validation only; the model that is handed out is then fitted on
+all rows. The same data, settings and library give the same model: a fixed seed, no early stopping, one
+thread.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +28,12 @@ from bot4.signals.ml.artifact import ModelMeta, save_model
 Progress = Callable[[int, int, str], None]
 
 EMBARGO_BARS = 200
-"""Default distance between training labels and the test block: longer than the longest look-back of the features,
-and 7 days of hourly bars are 168."""
+"""Default distance between training labels and the test block: longer than the longest look-back of the
+features, and 7 days of hourly bars are 168."""
 
 SUSPICIOUS = 0.55
-"""Above this accuracy out of sample, look for a leak before believing it: 55 % on five-minute bars would already be an
-information ratio above 30."""
+"""Above this accuracy out of sample, look for a leak before believing it: 55 % on five-minute bars would
+already be an information ratio above 30."""
 
 _CAUSAL_BARS = 2000
 
@@ -120,16 +122,20 @@ def train(
     progress: Progress | None = None,
     features: FeatureFunction = engine_features,
     names: tuple[str, ...] = FEATURE_NAMES,
+    known_at: Array | None = None,
 ) -> Trained:
     """Validate walk-forward, then fit on all rows.
 
-    `ts` open times i8 ns UTC ascending, the rest f8. `progress(done, total, text)` is called before every step and at the end.
-    LookAheadError if a leak is found, DataError or CallerError if the history does not suffice, MissingExtra
-    without scikit-learn.
+    `ts` open times i8 ns UTC ascending, the rest f8. `known_at` (i8 ns, one a bar) says when a bar was
+    really available, if later than its close it is refused. `progress(done, total, text)` is called
+    before every step and at the end. LookAheadError if a leak is found, DataError or CallerError if the
+    history does not suffice, MissingExtra without scikit-learn.
     """
     classifier()
     bars = make_bars(ts, o, h, l, c, v)
     tell = _Steps(progress, settings.folds + 4)
+    if known_at is not None:
+        leaks.refuse(leaks.known_at_leaks(known_at, bars.ts + settings.timeframe_ns))
     tell("features and labels")
     data = build(
         bars,
@@ -139,6 +145,8 @@ def train(
         horizon_bars=settings.horizon_bars,
         max_rows=settings.max_rows,
     )
+    if data.y.min() == data.y.max():
+        raise CallerError("every label is the same: the market only rose, or never rose; use more data")
     tell("search for leaks")
     embargo = settings.embargo_bars * settings.timeframe_ns
     splits = walk_forward(data.t0, data.t1, folds=settings.folds, embargo_ns=embargo)
@@ -151,7 +159,7 @@ def train(
     tell("control: the same with permuted labels")
     shuffled = shuffled_control(data, splits[-1], settings)
     tell(f"final fit: {len(data.y)} rows")
-    estimator = fit(data.X, data.y, settings)
+    estimator = fit(data.X, data.y, settings, data.overlap)
     report = _report(data, splits, folds, out, shuffled, settings)
     tell("done")
     return Trained(estimator, report, data, settings)
@@ -166,13 +174,17 @@ def train_to_dir(
     progress: Progress | None = None,
     features: FeatureFunction = engine_features,
     names: tuple[str, ...] = FEATURE_NAMES,
+    known_at: Array | None = None,
 ) -> tuple[ModelMeta, Report]:
     """Train and write the artefact into `folder`; the meta as written and the report.
 
-    `created_by`: the command that trains, for the record. The same bars, settings and library give the same files.
+    `created_by`: the command that trains, for the record. The same bars, settings and library give the
+    same files.
     """
     bars = make_bars(*bars)
-    done = train(*bars, settings=settings, progress=progress, features=features, names=names)
+    done = train(
+        *bars, settings=settings, progress=progress, features=features, names=names, known_at=known_at
+    )
     trees, baseline = export_trees(done.estimator)
     version = classifier()[1]
     meta = ModelMeta(
@@ -189,14 +201,15 @@ def train_to_dir(
         seed=settings.seed,
         library=f"scikit-learn {version}",
         created_by=created_by,
-        report=msgspec.json.decode(msgspec.json.encode(as_plain(done.report))),
+        report=as_plain(done.report) | {"settings": msgspec.to_builtins(settings)},
     )
     return save_model(folder, trees, meta), done.report
 
 
 def as_plain(report: Report) -> dict[str, Any]:
-    """The report as dicts and lists, for JSON and tables."""
-    return _plain(report)
+    """The report as dicts and lists, for JSON and tables; what could not be measured is None."""
+    plain: dict[str, Any] = _plain(report)
+    return plain
 
 
 def classifier() -> tuple[Any, str]:
@@ -209,14 +222,16 @@ def classifier() -> tuple[Any, str]:
     return HistGradientBoostingClassifier, str(sklearn.__version__)
 
 
-def fit(X: Array, y: Array, settings: Settings) -> Any:
-    """A fitted classifier. Leaves hold at least 0.1 % of the rows (20 to 500): single days teach nothing.
+def fit(X: Array, y: Array, settings: Settings, overlap: int = 1) -> Any:
+    """A fitted classifier; `overlap` is how many consecutive rows share a label's time.
 
-    One thread: sums of floats in several threads would depend on their number.
+    A leaf holds at least 20 labels that do not overlap (as far as a twentieth of the rows allows):
+    neighbours whose horizons overlap are nearly one observation. One thread: sums of floats in several
+    threads would depend on their number.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    if len(np.unique(y)) < 2:
+    if y.min() == y.max():
         raise CallerError(
             "every training label is the same: the market only rose, or never rose; use more data"
         )
@@ -224,7 +239,7 @@ def fit(X: Array, y: Array, settings: Settings) -> Any:
         max_depth=settings.depth,
         max_iter=settings.iterations,
         learning_rate=settings.learning_rate,
-        min_samples_leaf=int(np.clip(len(y) // 1000, 20, 500)),
+        min_samples_leaf=max(20, min(20 * overlap, len(y) // 20)),
         early_stopping=False,
         random_state=settings.seed,
     )
@@ -239,7 +254,7 @@ def shuffled_control(data: Dataset, split: Split, settings: Settings) -> float:
     the labels, or test rows stood in training, it would not be.
     """
     y = data.y[permutation(len(data.y), settings.seed)]
-    p = _proba(fit(data.X[split.train], y[split.train], settings), data.X[split.test])
+    p = _proba(fit(data.X[split.train], y[split.train], settings, data.overlap), data.X[split.test])
     return scores(p, y[split.test], 0).balanced
 
 
@@ -283,7 +298,7 @@ def _refuse_leaks(
 
 def _one_fold(data: Dataset, split: Split, settings: Settings) -> tuple[Fold, Array]:
     y = data.y[split.train]
-    estimator = fit(data.X[split.train], y, settings)
+    estimator = fit(data.X[split.train], y, settings, data.overlap)
     p = _proba(estimator, data.X[split.test])
     major = int(2 * int(y.sum()) > len(y))
     test = scores(p, data.y[split.test], major)
@@ -336,7 +351,10 @@ def _report(
 
 
 def _confident(data: Dataset, splits: list[Split], out: Array, settings: Settings) -> Expectancy:
-    """Acting on the surest tenth. The bound of a fold comes from the folds before it; the first has none and is left out."""
+    """Acting on the surest tenth.
+
+    The bound of a fold comes from the folds before it; the first has none and is left out.
+    """
     least = np.full(len(out), np.inf)
     for k in range(1, len(splits)):
         earlier = np.concatenate([split.test for split in splits[:k]])
@@ -372,4 +390,6 @@ def _plain(value: Any) -> Any:
         return {name: _plain(item) for name, item in value._asdict().items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value

@@ -1,7 +1,7 @@
 """A trained model on disk: `model.json` and `trees.npz`, numbers and text only.
 
-Nothing in an artefact is ever executed: no pickle, no joblib, no object arrays. The sha256 of the trees stands in
-`model.json`, and the trees are checked node by node before the hot plane walks them without
+Nothing in an artefact is ever executed: no pickle, no joblib, no object arrays. The sha256 of the trees
+stands in `model.json`, and the trees are checked node by node before the hot plane walks them without
 bounds checks. Whatever is wrong is a DataError that names it.
 """
 
@@ -41,7 +41,7 @@ class TreeArrays(NamedTuple):
     right: np.ndarray[Any, Any]  # i4
     value: np.ndarray[Any, Any]  # f8, raw score of a leaf, 0 elsewhere
     missing_left: np.ndarray[Any, Any]  # u1
-    roots: np.ndarray[Any, Any]  # i4, ascending
+    roots: np.ndarray[Any, Any]  # i4, in the order of adding up
 
 
 _DTYPES = dict(zip(TreeArrays._fields, ("<i4", "<f8", "<i4", "<i4", "<f8", "|u1", "<i4"), strict=True))
@@ -140,6 +140,7 @@ def to_hot(trees: TreeArrays, columns: list[int], meta: ModelMeta) -> TreeModel:
     value = np.zeros(n, np.float64)
     depth = 0
     place = 0
+    roots = []
     for root in trees.roots.tolist():
         queue = [(root, 0)]  # the new place of queue[k] is place + k
         for k, (old, level) in enumerate(queue):  # the queue grows while it is read
@@ -151,11 +152,12 @@ def to_hot(trees: TreeArrays, columns: list[int], meta: ModelMeta) -> TreeModel:
                 slot = 2 * int(trees.feature[old]) + 1 - int(trees.missing_left[old])
                 nodes[place + k] = (trees.threshold[old], slot, place + len(queue))
                 queue += [(int(trees.left[old]), level + 1), (int(trees.right[old]), level + 1)]
+        roots.append(place)
         place += len(queue)
     return TreeModel(
         nodes=nodes,
         value=value,
-        roots=trees.roots.astype(np.int32),
+        roots=np.array(roots, np.uint32),
         columns=np.array(columns, np.int32),
         scratch=np.zeros(2 * max(len(columns), 1), np.float64),
         scalars=np.array([meta.baseline, meta.p_lo, meta.p_hi, meta.scale], np.float64),
