@@ -1,8 +1,8 @@
 """What `bot4 run` shows while it runs: one screen, redrawn in place.
 
-The view knows nothing of the engine: it takes a `Snapshot`, plain values in whole currency, and shows it. On a
-terminal it redraws at most four times a second; elsewhere it prints one plain line a second; with `quiet`
-(--json) it prints nothing. Keys of a snapshot may be missing; what is missing is shown as a dash.
+The view knows nothing of the engine: it takes a `Snapshot`, plain values in whole currency, and shows it.
+On a terminal it redraws at most four times a second; elsewhere it prints one plain line a second; with
+`quiet` (--json) it prints nothing. Keys of a snapshot may be missing; what is missing is shown as a dash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bot4.model.times import instant_text
 
 DASH = "\u2013"
 MINUS = "\u2212"
-WIDE = 120
+WIDE = 130
 REDRAW_S = 0.25
 LINE_S = 1.0
 
@@ -177,7 +177,7 @@ def _age(seconds: float | None) -> str:
 def _style(value: float | None) -> str:
     if value is None or not math.isfinite(value) or value == 0:
         return ""
-    return "green" if value > 0 else "red"
+    return "green" if value > 0 else "bright_red"
 
 
 def _signed(value: float | None, decimals: int = 2) -> Text:
@@ -191,7 +191,7 @@ def _instant(ns: int | None) -> str:
 # --- sections ------------------------------------------------------------------
 
 _CONTROL = {"normal": "green", "reduce": "yellow", "pause": "yellow", "emergency": "bold red"}
-_ARROW = {1: ("\u25b2 up", "green"), -1: ("\u25bc down", "red"), 0: ("\u25cf flat", "dim")}
+_ARROW = {1: ("\u25b2 up", "green"), -1: ("\u25bc down", "bright_red"), 0: ("\u25cf flat", "dim")}
 
 
 class Section(NamedTuple):
@@ -207,7 +207,7 @@ def _panel(title: str, body: RenderableType) -> Panel:
 
 
 def _table(columns: Iterable[tuple[str, str]]) -> Table:
-    table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+    table = Table(box=None, expand=True, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for name, side in columns:
         table.add_column(name, justify="right" if side == "r" else "left", no_wrap=True, overflow="ellipsis")
     return table
@@ -352,11 +352,11 @@ def _account(s: Snapshot) -> Section:
     for side in ("left", "right", "left", "right"):
         grid.add_column(justify=side, no_wrap=True, ratio=1)  # type: ignore[arg-type]
     fraction = a.get("total_fraction")
-    total = _signed(a.get("total")).append(f" ({_percent(fraction, 2, sign=True)})")
-    grid.add_row("equity", Text(_number(a.get("equity")), "bold"), "since start", total)
+    share = Text(_percent(fraction, 2, sign=True), style=_style(fraction))
+    grid.add_row("equity", Text(_number(a.get("equity")), "bold"), "since start", _signed(a.get("total")))
     grid.add_row("today", _signed(a.get("day")), "realised", _signed(a.get("realised")))
     grid.add_row("fees", _number(a.get("fees")), "funding", _number(a.get("funding")))
-    grid.add_row("drawdown", _percent(a.get("drawdown")), "", "")
+    grid.add_row("drawdown", _percent(a.get("drawdown")), "return", share)
     unit = f", {s['currency']}" if s.get("currency") else ""
     return Section("account", 1, _panel(f"Result after costs{unit}", grid))
 
@@ -412,6 +412,7 @@ def _decisions(s: Snapshot) -> Section:
     table = _table(
         (("market time", "l"), ("instrument", "l"), ("decision", "l"), ("score", "r"), ("why", "l"))
     )
+    table.columns[-1].ratio = 1
     for row in s.get("decisions", [])[:5]:
         reason = row.get("reason", "").replace("_", " ")
         table.add_row(
@@ -483,7 +484,8 @@ def plain_line(s: Snapshot) -> str:
         + f" ({_percent(a.get('total_fraction'), 2, sign=True)} after costs)",
         f"drawdown {_percent(a.get('drawdown'))}",
         f"position {held or 'flat'}",
-        f"events {c.get('events', 0):,} orders {c.get('orders', 0):,} fills {c.get('fills', 0):,} refused {refused:,}",
+        f"events {c.get('events', 0):,} orders {c.get('orders', 0):,}",
+        f"fills {c.get('fills', 0):,} refused {refused:,}",
     ]
     return " | ".join(words)
 
