@@ -164,6 +164,7 @@ def test_text_of_the_record_cannot_become_markup():
 def test_nothing_happened():
     text = Page(render(fabricate.empty())).text
     assert "Nothing was sampled: this run has no result." in text
+    assert "0.00 USDT before fees" not in text  # not known is not nil
     assert "No round trip was closed" in text
     assert "No check refused an order." in text
     assert "not recorded" in text
@@ -309,7 +310,7 @@ def test_domains_are_never_empty():
     assert domain(np.array([])) == (0.0, 1.0)
     assert domain(np.array([np.nan])) == (0.0, 1.0)
     assert domain(np.array([5.0])) == pytest.approx((4.95, 5.05))
-    assert domain(np.array([0.0, 0.0])) == (-1.0, 1.0)
+    assert domain(np.array([0.0, 0.0])) == (-0.1, 0.1)
 
 
 def test_thinning_leaves_short_series_alone():
@@ -363,3 +364,13 @@ def test_tags_of_a_trade():
     html = t.trades(r, 2)
     assert '<b class="tag">gap</b>' in html
     assert '<b class="tag">ambiguous</b>' in html
+
+
+def test_no_bar_is_drawn_for_nil():
+    assert "<i" not in t.bars([t.Bar("fees", 0.0, "0.00")], "none")
+
+
+def test_a_start_without_equity_is_said():
+    r = fabricate.record(days=1)
+    r.equity["equity"][0] = 0
+    assert "started without equity" in Page(render(r)).text

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
@@ -20,6 +20,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bot4.app.snapshot import Snapshot, Vote
 from bot4.model.times import instant_text
 
 DASH = "\u2013"
@@ -27,117 +28,6 @@ MINUS = "\u2212"
 WIDE = 130
 REDRAW_S = 0.25
 LINE_S = 1.0
-
-
-class MarketRow(TypedDict, total=False):
-    """One instrument's market; prices in quote currency, `age_s` since its stream last spoke."""
-
-    instrument: str
-    bid: float | None
-    ask: float | None
-    last: float | None
-    decimals: int
-    age_s: float | None
-    book: str  # "ok", "gap", "stale", "crossed", "quarantined", "disconnected"
-
-
-class Vote(TypedDict, total=False):
-    """One source's opinion of one instrument; `direction` None when it abstains."""
-
-    source: str
-    direction: int | None
-    confidence: float | None
-    remark: str
-
-
-class SignalRow(TypedDict, total=False):
-    """What the sources say of one instrument, and what fusion makes of it."""
-
-    instrument: str
-    votes: list[Vote]
-    model: str | None  # None: no model
-    probability: float | None  # of a rise, by the model
-    score: float | None
-    threshold: float | None
-
-
-class PositionRow(TypedDict, total=False):
-    """One open position; `qty` signed in base currency, `unrealised` in the account's currency."""
-
-    instrument: str
-    qty: float
-    entry: float | None
-    mark: float | None
-    decimals: int
-    unrealised: float | None
-    stop: float | None
-    target: float | None
-
-
-class Account(TypedDict, total=False):
-    """The account in whole currency; `day` and `total` are results after costs."""
-
-    equity: float | None
-    total: float | None
-    total_fraction: float | None
-    day: float | None
-    realised: float | None
-    fees: float | None
-    funding: float | None
-    drawdown: float | None  # fraction of the peak
-
-
-class LimitRow(TypedDict, total=False):
-    """One limit: how much of it is used; both in the same unit, shown as `text` when given."""
-
-    name: str
-    used: float | None
-    limit: float | None
-    text: str
-
-
-class Counters(TypedDict, total=False):
-    """Counts since the start; `refused` by the word of the reason."""
-
-    events: int
-    decisions: int
-    orders: int
-    fills: int
-    refused: dict[str, int]
-
-
-class DecisionRow(TypedDict, total=False):
-    """One decision, newest first in its list."""
-
-    ts: int
-    instrument: str
-    outcome: str
-    reason: str
-    score: float | None
-    text: str
-
-
-class Snapshot(TypedDict, total=False):
-    """One look at a running bot. Times are ns UTC, durations seconds, money whole currency."""
-
-    mode: str  # "paper", "live", "replay", ...
-    control: str  # "normal", "reduce", "pause", "emergency"
-    synthetic: bool
-    strategy: str
-    venue: str
-    currency: str
-    market_ts: int
-    speed: float | None  # times real time; None: as fast as it can
-    uptime_s: float
-    remaining_s: float | None
-    market: list[MarketRow]
-    signals: list[SignalRow]
-    positions: list[PositionRow]
-    account: Account
-    limits: list[LimitRow]
-    counters: Counters
-    decisions: list[DecisionRow]
-    notice: str  # one sentence for the operator
 
 
 # --- numbers and words ---------------------------------------------------------
@@ -350,7 +240,7 @@ def _account(s: Snapshot) -> Section:
     a = s.get("account", {})
     grid = Table.grid(expand=True, padding=(0, 2, 0, 0))
     for side in ("left", "right", "left", "right"):
-        grid.add_column(justify=side, no_wrap=True, ratio=1)  # type: ignore[arg-type]
+        grid.add_column(justify=side, no_wrap=True, ratio=1)
     fraction = a.get("total_fraction")
     share = Text(_percent(fraction, 2, sign=True), style=_style(fraction))
     grid.add_row("equity", Text(_number(a.get("equity")), "bold"), "since start", _signed(a.get("total")))
