@@ -1,6 +1,6 @@
 """A snapshot for the live view, as a run would give it."""
 
-from bot4.app.live import Snapshot
+from bot4.app.snapshot import Snapshot
 
 
 def full() -> Snapshot:

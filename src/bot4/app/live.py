@@ -1,8 +1,8 @@
 """What `bot4 run` shows while it runs: one screen, redrawn in place.
 
-The view knows nothing of the engine: it takes a `Snapshot`, plain values in whole currency, and shows it. On a
-terminal it redraws at most four times a second; elsewhere it prints one plain line a second; with `quiet`
-(--json) it prints nothing. Keys of a snapshot may be missing; what is missing is shown as a dash.
+The view knows nothing of the engine: it takes a `Snapshot`, plain values in whole currency, and shows it.
+On a terminal it redraws at most four times a second; elsewhere it prints one plain line a second; with
+`quiet` (--json) it prints nothing. Keys of a snapshot may be missing; what is missing is shown as a dash.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
@@ -20,124 +20,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bot4.app.snapshot import Snapshot, Vote
 from bot4.model.times import instant_text
 
 DASH = "\u2013"
 MINUS = "\u2212"
-WIDE = 120
+WIDE = 130
 REDRAW_S = 0.25
 LINE_S = 1.0
-
-
-class MarketRow(TypedDict, total=False):
-    """One instrument's market; prices in quote currency, `age_s` since its stream last spoke."""
-
-    instrument: str
-    bid: float | None
-    ask: float | None
-    last: float | None
-    decimals: int
-    age_s: float | None
-    book: str  # "ok", "gap", "stale", "crossed", "quarantined", "disconnected"
-
-
-class Vote(TypedDict, total=False):
-    """One source's opinion of one instrument; `direction` None when it abstains."""
-
-    source: str
-    direction: int | None
-    confidence: float | None
-    remark: str
-
-
-class SignalRow(TypedDict, total=False):
-    """What the sources say of one instrument, and what fusion makes of it."""
-
-    instrument: str
-    votes: list[Vote]
-    model: str | None  # None: no model
-    probability: float | None  # of a rise, by the model
-    score: float | None
-    threshold: float | None
-
-
-class PositionRow(TypedDict, total=False):
-    """One open position; `qty` signed in base currency, `unrealised` in the account's currency."""
-
-    instrument: str
-    qty: float
-    entry: float | None
-    mark: float | None
-    decimals: int
-    unrealised: float | None
-    stop: float | None
-    target: float | None
-
-
-class Account(TypedDict, total=False):
-    """The account in whole currency; `day` and `total` are results after costs."""
-
-    equity: float | None
-    total: float | None
-    total_fraction: float | None
-    day: float | None
-    realised: float | None
-    fees: float | None
-    funding: float | None
-    drawdown: float | None  # fraction of the peak
-
-
-class LimitRow(TypedDict, total=False):
-    """One limit: how much of it is used; both in the same unit, shown as `text` when given."""
-
-    name: str
-    used: float | None
-    limit: float | None
-    text: str
-
-
-class Counters(TypedDict, total=False):
-    """Counts since the start; `refused` by the word of the reason."""
-
-    events: int
-    decisions: int
-    orders: int
-    fills: int
-    refused: dict[str, int]
-
-
-class DecisionRow(TypedDict, total=False):
-    """One decision, newest first in its list."""
-
-    ts: int
-    instrument: str
-    outcome: str
-    reason: str
-    score: float | None
-    text: str
-
-
-class Snapshot(TypedDict, total=False):
-    """One look at a running bot. Times are ns UTC, durations seconds, money whole currency."""
-
-    mode: str  # "paper", "live", "replay", ...
-    control: str  # "normal", "reduce", "pause", "emergency"
-    synthetic: bool
-    strategy: str
-    venue: str
-    currency: str
-    market_ts: int
-    speed: float | None  # times real time; None: as fast as it can
-    uptime_s: float
-    remaining_s: float | None
-    market: list[MarketRow]
-    signals: list[SignalRow]
-    positions: list[PositionRow]
-    account: Account
-    limits: list[LimitRow]
-    counters: Counters
-    decisions: list[DecisionRow]
-    notice: str  # one sentence for the operator
 
 
 # --- numbers and words ---------------------------------------------------------
@@ -177,7 +67,7 @@ def _age(seconds: float | None) -> str:
 def _style(value: float | None) -> str:
     if value is None or not math.isfinite(value) or value == 0:
         return ""
-    return "green" if value > 0 else "red"
+    return "green" if value > 0 else "bright_red"
 
 
 def _signed(value: float | None, decimals: int = 2) -> Text:
@@ -191,7 +81,7 @@ def _instant(ns: int | None) -> str:
 # --- sections ------------------------------------------------------------------
 
 _CONTROL = {"normal": "green", "reduce": "yellow", "pause": "yellow", "emergency": "bold red"}
-_ARROW = {1: ("\u25b2 up", "green"), -1: ("\u25bc down", "red"), 0: ("\u25cf flat", "dim")}
+_ARROW = {1: ("\u25b2 up", "green"), -1: ("\u25bc down", "bright_red"), 0: ("\u25cf flat", "dim")}
 
 
 class Section(NamedTuple):
@@ -207,7 +97,7 @@ def _panel(title: str, body: RenderableType) -> Panel:
 
 
 def _table(columns: Iterable[tuple[str, str]]) -> Table:
-    table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+    table = Table(box=None, expand=True, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for name, side in columns:
         table.add_column(name, justify="right" if side == "r" else "left", no_wrap=True, overflow="ellipsis")
     return table
@@ -350,13 +240,13 @@ def _account(s: Snapshot) -> Section:
     a = s.get("account", {})
     grid = Table.grid(expand=True, padding=(0, 2, 0, 0))
     for side in ("left", "right", "left", "right"):
-        grid.add_column(justify=side, no_wrap=True, ratio=1)  # type: ignore[arg-type]
+        grid.add_column(justify=side, no_wrap=True, ratio=1)
     fraction = a.get("total_fraction")
-    total = _signed(a.get("total")).append(f" ({_percent(fraction, 2, sign=True)})")
-    grid.add_row("equity", Text(_number(a.get("equity")), "bold"), "since start", total)
+    share = Text(_percent(fraction, 2, sign=True), style=_style(fraction))
+    grid.add_row("equity", Text(_number(a.get("equity")), "bold"), "since start", _signed(a.get("total")))
     grid.add_row("today", _signed(a.get("day")), "realised", _signed(a.get("realised")))
     grid.add_row("fees", _number(a.get("fees")), "funding", _number(a.get("funding")))
-    grid.add_row("drawdown", _percent(a.get("drawdown")), "", "")
+    grid.add_row("drawdown", _percent(a.get("drawdown")), "return", share)
     unit = f", {s['currency']}" if s.get("currency") else ""
     return Section("account", 1, _panel(f"Result after costs{unit}", grid))
 
@@ -412,6 +302,7 @@ def _decisions(s: Snapshot) -> Section:
     table = _table(
         (("market time", "l"), ("instrument", "l"), ("decision", "l"), ("score", "r"), ("why", "l"))
     )
+    table.columns[-1].ratio = 1
     for row in s.get("decisions", [])[:5]:
         reason = row.get("reason", "").replace("_", " ")
         table.add_row(
@@ -483,7 +374,8 @@ def plain_line(s: Snapshot) -> str:
         + f" ({_percent(a.get('total_fraction'), 2, sign=True)} after costs)",
         f"drawdown {_percent(a.get('drawdown'))}",
         f"position {held or 'flat'}",
-        f"events {c.get('events', 0):,} orders {c.get('orders', 0):,} fills {c.get('fills', 0):,} refused {refused:,}",
+        f"events {c.get('events', 0):,} orders {c.get('orders', 0):,}",
+        f"fills {c.get('fills', 0):,} refused {refused:,}",
     ]
     return " | ".join(words)
 

@@ -20,8 +20,8 @@ from rich.progress import (
 class ProgressBar:
     """A context manager that is called with (done, total, text).
 
-    `total` None or 0 means: not known; the bar pulses and no remaining time is claimed. Silent when stderr is no
-    terminal, or with `quiet` (--json), so that it never mixes with results.
+    `total` None or 0 means: not known; the bar pulses and no remaining time is claimed. Silent when
+    stderr is no terminal, or with `quiet` (--json), so that it never mixes with results.
     """
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:

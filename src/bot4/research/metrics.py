@@ -338,7 +338,7 @@ def summary_metrics(record: RunRecord) -> dict[str, Any]:
     """
     ts, equity = record.equity["ts"], record.equity["equity"]
     scale = 10.0**-record.money_exp
-    net = int(equity[-1]) - int(equity[0]) if len(equity) else 0
+    net = int(equity[-1]) - int(equity[0]) if len(equity) else None
     slip = record.slippage()
     traded = record.turnover() * scale
     mean_equity = time_mean(ts, equity)
@@ -353,8 +353,8 @@ def summary_metrics(record: RunRecord) -> dict[str, Any]:
         "span_days": span / DAY_NS,
         "start_equity": float(equity[0]) * scale if len(equity) else None,
         "end_equity": float(equity[-1]) * scale if len(equity) else None,
-        "pnl_net": net * scale,
-        "pnl_gross": (net + fees + funding) * scale,
+        "pnl_net": None if net is None else net * scale,
+        "pnl_gross": None if net is None else (net + fees + funding) * scale,
         **_curve_figures(ts, equity),
         **_trade_figures(record),
         "exposure_share": exposed,

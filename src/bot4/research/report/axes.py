@@ -52,8 +52,8 @@ def domain(values: Array, *also: float, pad: float = 0.06) -> tuple[float, float
     if len(v) == 0:
         return 0.0, 1.0
     low, high = float(v.min()), float(v.max())
-    if high <= low:
-        air = abs(low) * 0.01 or 1.0
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # flat, or told apart by rounding alone
+        air = abs(low) * 0.01 or 0.1
         return low - air, high + air
     air = (high - low) * pad
     return low - air, high + air

@@ -73,7 +73,7 @@ padding:4px 8px;font-size:12px;line-height:1.35;
 white-space:nowrap;font-variant-numeric:tabular-nums;z-index:2}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13px;color:var(--muted)}
 .key{width:14px;height:14px;vertical-align:-2px;margin-right:4px}
-.bar{display:grid;grid-template-columns:minmax(112px,40%) 1fr auto;gap:12px;align-items:center;padding:5px 0}
+.bar{display:grid;grid-template-columns:minmax(104px,36%) 1fr 148px;gap:12px;align-items:center;padding:5px 0}
 .bar .name{overflow-wrap:anywhere;line-height:1.3}
 .bar .remark{display:block;font-size:12px}
 .bar .track{background:var(--track);border-radius:4px;height:12px;overflow:hidden}

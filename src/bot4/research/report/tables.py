@@ -47,10 +47,11 @@ def bars(rows: Sequence[Bar], empty: str, largest: float = 0.0) -> str:
     out = []
     for r in rows:
         width = 100.0 * abs(r.size) / top if math.isfinite(r.size) else 0.0
+        fill = f'<i class="{esc(r.css)}" style="width:{width:.1f}%"></i>' if width > 0.0 else ""
         remark = f'<span class="remark">{esc(r.remark)}</span>' if r.remark else ""
         out.append(
             f'<div class="bar"><span class="name">{esc(r.name)}{remark}</span><span class="track">'
-            f'<i class="{esc(r.css)}" style="width:{width:.1f}%"></i></span>'
+            f"{fill}</span>"
             f'<span class="num">{esc(r.text)}</span></div>'
         )
     return f'<div class="bars">{"".join(out)}</div>'

@@ -16,8 +16,10 @@ FEW_TRADES = 30
 def headline(record: RunRecord, figures: dict[str, Any], decimals: int) -> str:
     """One line: 'Lost 3.1 % after costs: -310.00 USDT in 31 d.' Losses as plain as gains."""
     gain = figures["total_return"]
-    if gain is None:
+    if figures["pnl_net"] is None:
         return "Nothing was sampled: this run has no result."
+    if gain is None:
+        return "The run started without equity: a return is not defined."
     days = span(figures["span_days"] * 86400e9)
     amount = money_text(figures["pnl_net"], decimals, record.currency, sign=True)
     where = " on generated data" if record.meta.get("synthetic") else ""

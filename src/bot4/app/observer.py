@@ -1,0 +1,148 @@
+"""The engine's state as the live view wants it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+from bot4.app.live import Snapshot
+from bot4.engine import layout_nb as lay
+from bot4.ledger.ledger_nb import equity_nb, exposure_nb
+from bot4.model import names
+from bot4.model.codes_nb import STATUS_OK
+from bot4.research.session import Session
+from bot4.signals.ta.votes_nb import VOTE_NAMES
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+class Observer:
+    """Reads a session; keeps the last few decisions."""
+
+    def __init__(
+        self, session: Session, *, synthetic: bool, strategy: str, speed: float, duration_s: float | None
+    ) -> None:
+        self.session = session
+        self.fixed = {"synthetic": synthetic, "strategy": strategy, "speed": speed or None}
+        self.duration_s = duration_s
+        self.recent: deque[dict[str, Any]] = deque(maxlen=5)
+        self._last: dict[int, tuple[int, int]] = {}
+
+    def _decisions(self) -> list[dict[str, Any]]:
+        e = self.session.engine
+        for k, instrument in enumerate(self.session.plan.instruments):
+            row = e.inst[k]
+            state = (int(row["outcome"]), int(row["reason"]))
+            if state[0] and self._last.get(k) != state:
+                self._last[k] = state
+                self.recent.appendleft(
+                    {
+                        "ts": int(e.clock[lay.CK_NOW]),
+                        "instrument": instrument.symbol,
+                        "outcome": names.reason(state[0]),
+                        "reason": names.reason(state[1]),
+                        "score": _known(e.fused[k, lay.FU_SCORE]),
+                    }
+                )
+        return list(self.recent)
+
+    def _market(self, k: int, now: int) -> dict[str, Any]:
+        e = self.session.engine
+        instrument = self.session.plan.instruments[k]
+        tick = float(instrument.tick)
+        top, row = e.book.top[k], e.inst[k]
+        status = int(row["status"])
+        return {
+            "instrument": instrument.symbol,
+            "bid": int(top["quote_bid"]) * tick or None,
+            "ask": int(top["quote_ask"]) * tick or None,
+            "last": int(row["last"]) * tick or None,
+            "decimals": max(0, -int(instrument.tick.as_tuple().exponent)),
+            "age_s": (now - int(row["last_ts"])) / 1e9 if row["last_ts"] else None,
+            "book": "ok" if status == STATUS_OK else names.STATUSES[status],
+        }
+
+    def _signal(self, k: int) -> dict[str, Any]:
+        e = self.session.engine
+        loaded = self.session.meta["model"]["path"] is not None
+        return {
+            "instrument": self.session.plan.instruments[k].symbol,
+            "votes": [
+                {"source": name, "direction": int(d) if c > 0 else None, "confidence": float(c)}
+                for name, (d, c) in zip(VOTE_NAMES, e.votes[k], strict=True)
+            ],
+            "model": self.session.meta["model"]["label"] if loaded else None,
+            "probability": _known(e.fused[k, lay.FU_P_ML]),
+            "score": _known(e.fused[k, lay.FU_SCORE]),
+            "threshold": float(e.params[0]["threshold"]),
+        }
+
+    def _position(self, k: int) -> dict[str, Any] | None:
+        e = self.session.engine
+        instrument = self.session.plan.instruments[k]
+        p, row = e.ledger.positions[k], e.inst[k]
+        qty = int(p["qty"])
+        if qty == 0:
+            return None
+        tick, mult = float(instrument.tick), int(e.spec[k]["money_mult"])
+        return {
+            "instrument": instrument.symbol,
+            "qty": qty * float(instrument.lot),
+            "entry": abs(int(p["cost"])) / (abs(qty) * mult) * tick,
+            "mark": int(p["mark"]) * tick,
+            "decimals": max(0, -int(instrument.tick.as_tuple().exponent)),
+            "unrealised": self.session.money(qty * int(p["mark"]) * mult - int(p["cost"])),
+            "stop": int(row["stop"]) * tick or None,
+            "target": int(row["target"]) * tick or None,
+        }
+
+    def _limits(self, equity: int) -> list[dict[str, Any]]:
+        e = self.session.engine
+        risk, params = e.risk.state[0], e.risk.params[0]
+        gross, _ = exposure_nb(e.ledger, e.spec)
+        day = int(risk["day_start_equity"])
+        loss = max(0.0, 1.0 - equity / day) if day > 0 else 0.0
+        share = gross / equity if equity > 0 else None
+        return [
+            {"name": "exposure", "used": share, "limit": float(params["max_leverage"])},
+            {"name": "position", "used": share, "limit": float(params["max_position"])},
+            {"name": "drawdown", "used": float(risk["drawdown"]), "limit": float(params["dd_soft"])},
+            {"name": "daily loss", "used": loss, "limit": float(params["daily_loss"])},
+        ]
+
+    def snapshot(self, now: int, uptime_s: float) -> Snapshot:
+        """Everything the live view shows."""
+        session = self.session
+        e = session.engine
+        account, risk = e.ledger.account[0], e.risk.state[0]
+        equity = int(equity_nb(e.ledger, e.spec))
+        counts = session.counts()
+        every = range(len(session.plan.instruments))
+        result: dict[str, Any] = {
+            **self.fixed,
+            "mode": counts["mode"],
+            "market_ts": now,
+            "uptime_s": uptime_s,
+            "remaining_s": None if self.duration_s is None else max(0.0, self.duration_s - uptime_s),
+            "market": [self._market(k, now) for k in every],
+            "signals": [self._signal(k) for k in every],
+            "positions": [p for k in every if (p := self._position(k)) is not None],
+            "account": {
+                "equity": session.money(equity),
+                "total": session.money(equity - int(account["initial"])),
+                "total_fraction": equity / int(account["initial"]) - 1.0,
+                "day": session.money(equity - int(risk["day_start_equity"])),
+                "realised": session.money(account["realised"]),
+                "fees": session.money(account["fees"]),
+                "funding": session.money(account["funding"]),
+                "drawdown": float(risk["drawdown"]),
+            },
+            "limits": self._limits(equity),
+            "counters": counts,
+            "decisions": self._decisions(),
+            "currency": session.plan.currency,
+        }
+        return result  # type: ignore[return-value]
