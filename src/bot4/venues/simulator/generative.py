@@ -30,6 +30,7 @@ from bot4.venues.simulator.generative_book_nb import (
     I_NEXT,
     I_START,
     I_STARTED,
+    I_TOP,
     I_TRADE,
     I_UPDATE,
     I_VENUE,
@@ -247,6 +248,7 @@ def _warm_up(gen: GenState, params: GenParams, start_ns: int) -> None:
     ints[I_LOCAL] = 0
     ints[I_TRADE] = 0
     ints[I_UPDATE] = 1
+    ints[I_TOP : I_TOP + 4] = 0  # the opening tells its top
 
 
 def stream(gen: GenState, until_ns: int, capacity: int = 1 << 15) -> Iterator[np.ndarray[Any, Any]]:

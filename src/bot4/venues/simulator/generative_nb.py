@@ -93,6 +93,8 @@ GRID_NS = 100_000_000  # step of the log-volatility
 _STALE = 1.0  # ticks by which a quote may stand beyond the value
 _QUOTE_MAX = 3000.0  # re-quotes a second, at most
 _LADDER = 5  # levels that a re-quote may set
+_SIZE_TELLS = 0.8  # correlation of log size and log xi: large orders tell more
+_SIZE_REST = 0.6
 _TRIES = 8  # places where a cancellation looks for an order
 
 
@@ -266,14 +268,17 @@ def expected_sign(gen: GenState) -> float:
 
 
 @kernel
-def order_move(gen: GenState) -> int:
-    """Draw a market order's sign, move the value by its surprise; the sign."""
+def order_move(gen: GenState, told: float) -> int:
+    """Draw a market order's sign, move the value by its surprise; the sign.
+
+    `told` is the standard normal of xi; it also enters the order's size.
+    """
     law, value = gen.law, gen.value
     expected = expected_sign(gen)
     sign = 1 if 2.0 * uniform(gen.rng) < 1.0 + expected else -1
     unit = value[F_VALUE] * value[F_SIGMA]
     # The cut is the same for both signs, so that the value stays a martingale.
-    step = min(unit * math.exp(law[P_XI] * gauss(gen.rng)), 0.5 * law[P_MOVE_MAX])
+    step = min(unit * math.exp(law[P_XI] * told), 0.5 * law[P_MOVE_MAX])
     move_value(gen, step * (sign - expected))
     remember(gen, sign)
     return sign
@@ -303,13 +308,11 @@ def market_order(gen: GenState, events: Array, n: int, news: bool) -> tuple[int,
     Appends the trades, leaves room for a frame's head, appends the changed levels. Returns the end
     and the place of the head.
     """
-    lots = 1 + int(gen.law[P_LOTS] * math.exp(gen.law[P_LOTS_SD] * gauss(gen.rng)))
-    if news:
-        sign = news_move(gen)
-        lots *= 10
-    else:
-        sign = order_move(gen)
-    lots = min(lots, MAX_LOTS)
+    told = gauss(gen.rng)
+    size = gen.law[P_LOTS_SD] * (_SIZE_TELLS * told + _SIZE_REST * gauss(gen.rng))
+    lots = min(gen.law[P_LOTS] * math.exp(size), 0.1 * MAX_LOTS)
+    sign = news_move(gen) if news else order_move(gen, told)
+    lots = 1 + int(lots * 10.0 if news else lots)
     side = 1 if sign > 0 else 0
     worth = gen.value[F_VALUE] if side == 0 else -gen.value[F_VALUE]
     stale = math.floor(worth + _STALE)
