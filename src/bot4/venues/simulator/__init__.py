@@ -1,1 +1,1 @@
-"""The simulated venue and the generative market."""
+"""The simulated exchange: compiled, in process, for books and for bars."""
