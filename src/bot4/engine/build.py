@@ -36,9 +36,9 @@ from bot4.quality.checks_nb import QualityParams
 from bot4.risk.state import default_params, new_risk
 from bot4.safety.state import gate_params, new_safety
 from bot4.signals.ml.trees_nb import TreeModel
-from bot4.signals.ta.votes_nb import N_VOTES, default_weights
-from bot4.venues.simulator.exchange_nb import SimState
-from bot4.venues.simulator.state import new_sim, sim_params
+from bot4.signals.ta.votes_nb import N_VOTES
+from bot4.venues.simulator.state_nb import SimState
+from bot4.venues.simulator.make import SimParams, new_sim
 
 Settings = Mapping[str, Any]
 STRATEGIES = {
@@ -132,7 +132,7 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["use_book"] = int(directional and not plan.bars_recorded)
     p["needs_book"] = int(not plan.bars_recorded)
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
-    names = by_name()
+    names = by_name
     for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):
         if plan.strategy == "trend_cross":
             name = f"sma_{settings[key]}"
@@ -147,7 +147,7 @@ def _mask(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     mask = np.ones(N_GROUPS, np.uint8)
     if plan.strategy in ("trend_cross", "quoter"):
         mask[:] = 0
-        names = by_name()
+        names = by_name
         wanted = ["atr_14"] if plan.strategy == "quoter" else []
         if plan.strategy == "trend_cross":
             wanted = [f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}", "atr_14"]
@@ -251,7 +251,7 @@ def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> lay.Engine:
         book_features=new_book_features(n),
         mask=_mask(settings, plan),
         votes=np.zeros((n, N_VOTES, 2)),
-        weights=default_weights(),
+        weights=np.ones(N_VOTES),
         model=model,
         fused=np.full((n, lay.N_FUSED), np.nan),
         explain=np.full((n, N_EXPLAIN), np.nan),
@@ -270,12 +270,12 @@ def new_simulator(settings: Settings, plan: Plan) -> SimState:
     return new_sim(
         len(plan.instruments),
         specs(settings, plan),
-        sim_params(
-            latency=settings["venue.latency"],
+        SimParams(
+            bars=plan.bars_recorded,
             entry_ns=settings["venue.entry_latency"],
             response_ns=settings["venue.response_latency"],
-            sigma=settings["venue.latency_sigma"],
-            queue=settings["venue.queue"],
+            latency_sigma=settings["venue.latency_sigma"] if settings["venue.latency"] == "lognormal" else 0.0,
+            prob_queue=settings["venue.queue"] == "probabilistic",
             partial_fill=settings["venue.partial_fills"],
             half_spread_e8=round(settings["venue.half_spread"] * 1e8),
             impact=settings["venue.impact"],

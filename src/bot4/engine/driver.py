@@ -13,7 +13,7 @@ from bot4.model.codes_nb import EV_KILL, EV_MODE, EV_VIEW
 from bot4.model.events import EVENT_DTYPE, INPUT_DTYPE
 from bot4.ports import journal as port
 from bot4.ports.journal import Journal
-from bot4.venues.simulator.exchange_nb import SimState
+from bot4.venues.simulator.state_nb import SimState
 
 ColdView = Callable[[int], float | None]
 """Given the instrument whose bar closed, the strategy's score or None."""

@@ -9,6 +9,7 @@ format, because a replay must find the same one.
 import numpy as np
 
 from bot4.engine.layout_nb import (
+    CK_NOW,
     CK_POS,
     CK_TIMER,
     N_DECISIONS,
@@ -21,8 +22,7 @@ from bot4.engine.layout_nb import (
 from bot4.engine.step_nb import step_nb
 from bot4.kernels.jit_nb import kernel, stage
 from bot4.model.codes_nb import ACT_CANCEL, EV_BAR, EV_TIMER
-from bot4.venues.simulator.exchange_nb import (
-    SimState,
+from bot4.venues.simulator.sim_nb import (
     sim_arrive_nb,
     sim_bar_open_nb,
     sim_cancel_nb,
@@ -32,6 +32,7 @@ from bot4.venues.simulator.exchange_nb import (
     sim_pop_reply_nb,
     sim_submit_nb,
 )
+from bot4.venues.simulator.state_nb import SimState
 
 FOREVER = 9223372036854775807
 

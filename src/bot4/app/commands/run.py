@@ -16,7 +16,7 @@ from bot4.app.commands.backtest import figures, rows
 from bot4.app.commands.stop import control_dir
 from bot4.app.config import Config
 from bot4.app.live import LiveView
-from bot4.app.snapshot import Observer
+from bot4.app.observer import Observer
 from bot4.engine.feed import first_look
 from bot4.engine.intake import import_bars, import_frames
 from bot4.model.errors import ConfigError
