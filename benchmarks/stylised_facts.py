@@ -140,7 +140,7 @@ def facts(s: Sample) -> dict[str, float]:
     }
     for horizon in (1, 10, 60, 300):
         x = np.diff(price[::horizon])
-        out[f"excess kurtosis {horizon} s"] = excess_kurtosis(x) if len(x) > 30 else np.nan
+        out[f"excess kurtosis {horizon} s"] = excess_kurtosis(x) if len(x) >= 20 else np.nan
     for horizon in (1, 5):
         x = np.diff(price[::horizon])
         out[f"mean |acf r| {horizon} s, lags 1-20"] = float(

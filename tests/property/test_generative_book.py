@@ -12,7 +12,7 @@ from bot4.venues.simulator.generative_book_nb import ROOM, SPAN, WINDOW
 from bot4.venues.simulator.generative_nb import F_VALUE, generate_nb
 
 JIT = hasattr(generate_nb, "py_func")
-SECONDS = 5 if JIT else 1
+SECONDS = 3 if JIT else 1
 
 
 def spread_over(low, high):
@@ -41,7 +41,7 @@ PARAMS = st.builds(
 )
 
 
-@settings(max_examples=40 if JIT else 5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25 if JIT else 5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PARAMS, st.integers(-(2**70), 2**70))
 def test_the_book_stays_whole(params, seed):
     gen = new_generative(params, seed, 0)

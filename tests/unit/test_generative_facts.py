@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 SEEDS = (11, 12, 13)
-HOURS = 3.0
+HOURS = 2.0
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ from bot4.venues.simulator.generative_book_nb import (
 
 YEAR_S = 365.25 * 86400
 QUANTILES = 4096
+_NORMAL = NormalDist()
 MOVE_MAX = 400.0
 """Ticks by which one event may move the value, so that a side keeps levels to fall back on."""
 
@@ -149,25 +151,13 @@ def _seed_words(seed: int) -> np.ndarray[Any, Any]:
     return np.array(words, np.int64)
 
 
-def _normal_quantile(u: float) -> float:
-    """The standard normal's quantile, by bisection of erfc; |error| < 1e-12 for u in [1e-4, 1 - 1e-4]."""
-    low, high = -9.0, 9.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if 0.5 * math.erfc(-middle / math.sqrt(2.0)) < u:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
-
-
 def _tables(p: GenParams) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Quantiles of a limit order's distance (power law, cut at the reach) and size (log-normal)."""
     d0 = 4.0
     inside = 1.0 - (d0 / (d0 + p.reach)) ** p.power
     u = (np.arange(QUANTILES) + 0.5) / QUANTILES
     distance = np.floor(d0 * ((1.0 - inside * u) ** (-1.0 / p.power) - 1.0))
-    normal = np.array([_normal_quantile(float(x)) for x in u])
+    normal = np.array([_NORMAL.inv_cdf(float(x)) for x in u])
     size = np.maximum(1.0, np.rint(p.limit_lots * np.exp(p.limit_lots_sd * normal)))
     return distance.astype(np.int64), size.astype(np.int64)
 
@@ -238,7 +228,7 @@ def _warm_up(gen: GenState, params: GenParams, start_ns: int) -> None:
     ints[I_NEXT] = ints[I_GRID] = start_ns - params.warm_up_s * 10**9
     ints[I_STARTED] = 1
     for j in range(gen.vol.shape[1]):  # each factor from its stationary law
-        gen.vol[0, j] = _SPAN_SD[j] * _normal_quantile(uniform(gen.rng))
+        gen.vol[0, j] = _SPAN_SD[j] * _NORMAL.inv_cdf(uniform(gen.rng))
     g.step_volatility(gen)
     g.plan_next(gen)
     for _ in stream(gen, start_ns):
