@@ -240,8 +240,6 @@ def test_nonsense_is_refused_throughout(bad, how):
 
 
 def test_single_checks_refuse_what_they_cannot_know():
-    risk, _ = ready()
-    p = risk.params
     for single in (
         k.order_size_nb,
         k.position_limit_nb,
@@ -250,19 +248,21 @@ def test_single_checks_refuse_what_they_cannot_know():
         k.leverage_nb,
     ):
         for call in (single, plain(single)):
-            assert call(p, EQUITY, 0) == c.R_OK
-            assert call(p, 0, 1) == c.R_UNCHECKED
-            assert call(p, EQUITY, -1) == c.R_UNCHECKED
+            assert call(EQUITY, 0, 0.02) == c.R_OK
+            assert call(0, 1, 0.02) == c.R_UNCHECKED
+            assert call(EQUITY, -1, 0.02) == c.R_UNCHECKED
     for call in (k.heat_limit_nb, plain(k.heat_limit_nb)):
-        assert call(p, EQUITY, 1.0) == c.R_OK
+        assert call(EQUITY, 1.0, 0.02) == c.R_OK
         for heat in (np.nan, np.inf, -1.0):
-            assert call(p, EQUITY, heat) == c.R_UNCHECKED
-        assert call(p, 0, 1.0) == c.R_UNCHECKED
+            assert call(EQUITY, heat, 0.02) == c.R_UNCHECKED
+        assert call(0, 1.0, 0.02) == c.R_UNCHECKED
     for call in (k.funds_nb, plain(k.funds_nb)):
         assert call(SPOT, 1, 0, 0, 1, 0) == c.R_UNCHECKED
         assert call(SPOT, 1, 5, -1, 1, 0) == c.R_UNCHECKED
     for call in (k.daily_loss_nb, plain(k.daily_loss_nb)):
-        assert call(risk, 0) == c.R_UNCHECKED
+        assert call(EQUITY, 0, False, 0.03) == c.R_UNCHECKED
+        assert call(0, EQUITY, False, 0.03) == c.R_UNCHECKED
+        assert call(EQUITY, EQUITY, True, 0.03) == c.R_DAILY_LOSS
 
 
 def test_random_orders_compiled_equals_plain_and_limits_hold():

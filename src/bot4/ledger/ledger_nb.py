@@ -147,7 +147,6 @@ def apply_fill_nb(
         or qty <= 0
         or (side != 1 and side != -1)
         or float(price) * float(qty) * float(mult) >= LIMIT_FLOAT
-        or abs(float(fee)) >= LIMIT_FLOAT
     ):
         acc["residual"] += 1
         return 0

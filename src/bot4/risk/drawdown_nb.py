@@ -8,6 +8,8 @@ MODE_REDUCE while it lasts. The factor falls at once (soft: `dd_soft_factor`, ha
 most `recovery_per_day` a day.
 """
 
+from typing import Any
+
 from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
     MODE_EMERGENCY,
@@ -43,11 +45,10 @@ def _turn_hour_nb(risk: RiskState, hour: int) -> None:
 
 
 @kernel
-def _factor_nb(risk: RiskState, ceiling: float, ts: int) -> None:
+def _factor_nb(state: Any, recovery_per_day: float, ceiling: float, ts: int) -> None:
     """Lower the exposure factor to `ceiling` at once, or let it recover towards it."""
-    state = risk.state[0]
     if state["dd_factor"] < ceiling:
-        grown = risk.params[0]["recovery_per_day"] * (float(ts - state["recovered_ts"]) / DAY_NS)
+        grown = recovery_per_day * (float(ts - state["recovered_ts"]) / DAY_NS)
         state["dd_factor"] = min(ceiling, state["factor_base"] + grown)
     else:
         state["dd_factor"] = ceiling
@@ -57,16 +58,14 @@ def _factor_nb(risk: RiskState, ceiling: float, ts: int) -> None:
 
 @kernel
 def _turn_nb(risk: RiskState, ts: int) -> None:
-    """Begin a new hour or UTC day if `ts` lies in one."""
+    """Begin the hour of `ts`, and its UTC day if that is new."""
     state = risk.state[0]
-    hour = ts // HOUR_NS
-    if hour != state["hour"]:
-        _turn_hour_nb(risk, hour)
-        day = ts // DAY_NS
-        if day != state["day"]:
-            state["day"] = day
-            state["day_open"] = ts
-            state["day_start_equity"] = state["equity"]
+    _turn_hour_nb(risk, ts // HOUR_NS)
+    day = ts // DAY_NS
+    if day != state["day"]:
+        state["day"] = day
+        state["day_open"] = ts
+        state["day_start_equity"] = state["equity"]
 
 
 @kernel
@@ -79,7 +78,8 @@ def update_equity_nb(risk: RiskState, equity: int, ts: int) -> int:
     state = risk.state[0]
     params = risk.params[0]
     ts = max(ts, state["last_ts"])
-    _turn_nb(risk, ts)
+    if ts // HOUR_NS != state["hour"]:
+        _turn_nb(risk, ts)
     state["last_ts"] = ts
     state["equity"] = equity
     high_hour = max(state["high_hour"], equity)
@@ -114,7 +114,7 @@ def update_equity_nb(risk: RiskState, equity: int, ts: int) -> int:
         ceiling = 0.0
         mode = MODE_EMERGENCY
         reason = state["halted"]
-    _factor_nb(risk, ceiling, ts)
+    _factor_nb(state, params["recovery_per_day"], ceiling, ts)
     state["mode"] = mode
     state["reason"] = reason
     return mode

@@ -39,7 +39,7 @@ def refresh_nb(
         mult = spec[i]["money_mult"]
         exposure = qty * mark * mult
         row["exposure"] = exposure
-        row["open_risk"] = held_risk_nb(risk, i, qty, mark, mult)
+        row["open_risk"] = held_risk_nb(row["stop"], qty, mark, mult)
         total += row["open_risk"]
         sigma = row["sigma_year"]
         heat += float(exposure) * (sigma if sigma > 0.0 else np.nan)
