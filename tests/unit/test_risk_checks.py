@@ -213,6 +213,20 @@ def test_an_order_that_only_says_it_reduces_is_checked(side, qty, pos):
 
 
 @pytest.mark.parametrize("how", ["compiled", "plain"])
+def test_quantities_whose_product_overflows(how):
+    """Lots by the billion at a price of one tick: the position's sides are told apart without a product."""
+    verdicts = k.verdicts_nb if how == "compiled" else plain(k.verdicts_nb)
+    risk, spec = ready(max_open_risk=0.05)
+    risk.instr["stop"] = 0
+    huge = 3 * 2**32
+    assert check(risk, spec, verdicts, price=1, equity=2 * huge, qty=huge, pos_qty=0) == {}
+    # the held half has no stop and counts whole
+    refused = check(risk, spec, verdicts, price=1, equity=2 * huge, qty=huge // 2, pos_qty=huge // 2)
+    assert refused == {"open_risk": c.R_OPEN_RISK}
+    assert check(risk, spec, verdicts, price=1, equity=2 * huge, qty=2 * huge, pos_qty=-huge) == {}
+
+
+@pytest.mark.parametrize("how", ["compiled", "plain"])
 @pytest.mark.parametrize(
     "bad",
     [

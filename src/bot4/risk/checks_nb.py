@@ -31,7 +31,6 @@ from bot4.risk.state_nb import (
     others_nb,
     part_ceil_nb,
     part_floor_nb,
-    product_fits_nb,
 )
 
 N_CHECKS = 10
@@ -184,6 +183,47 @@ def _open_risk_after_nb(
 
 
 @kernel
+def _usable_nb(
+    mult: int, side: int, qty: int, price: int, pos_qty: int, equity: int, gross_exposure: int, pending: int
+) -> bool:
+    """Whether the numbers make sense and their products fit 63 bits."""
+    return (
+        qty > 0
+        and price > 0
+        and mult > 0
+        and equity > 0
+        and gross_exposure >= 0
+        and pending >= 0
+        and (side == 1 or side == -1)
+        and float(pending) + float(gross_exposure) < MONEY_LIMIT
+        and (float(abs(pos_qty)) + float(qty)) * float(price) * float(mult) < MONEY_LIMIT
+    )
+
+
+@kernel
+def _account_checks_nb(
+    params: Any,
+    state: Any,
+    rules: Any,
+    equity: int,
+    side: int,
+    after: int,
+    notional: int,
+    gross_after: int,
+    bound: int,
+    out: np.ndarray[Any, Any],
+) -> None:
+    """The five checks of the account's state and means; `bound` is exposure and pending before the order."""
+    today = state["day"] >= 0 and state["day_halted"] == state["day"]
+    out[CHECK_DRAWDOWN] = drawdown_nb(state["drawdown"], state["halted"])
+    out[CHECK_DAILY_LOSS] = daily_loss_nb(state["day_start_equity"], equity, today, params["daily_loss"])
+    out[CHECK_LEVERAGE] = leverage_nb(equity, gross_after, params["max_leverage"])
+    out[CHECK_SPOT_SHORT] = spot_short_nb(rules["kind"], side, after)
+    fee = max(rate_of(notional, rules["taker_fee"]), 0)
+    out[CHECK_FUNDS] = funds_nb(rules["kind"], side, equity, bound, notional, fee)
+
+
+@kernel
 def verdicts_nb(
     risk: RiskState,
     spec: np.ndarray[Any, Any],
@@ -202,59 +242,32 @@ def verdicts_nb(
 
     `qty` lots, `price` ticks (for a market order: the worst price expected), `pos_qty` lots held now
     (signed), `equity` and `gross_exposure` (all positions, this one included) money units, `pending_money`
-    this
-    instrument's orders that may still fill and add exposure (those of others stand in their rows). An order
-    that
-    says it reduces and does so passes every check, whatever is unknown; one that only says so is checked
-    like any other. Inputs that make no sense give R_UNCHECKED throughout.
+    this instrument's orders that may still fill and add exposure (those of others stand in their rows).
+    An order that says it reduces and does so passes every check, whatever is unknown; one that only says
+    so is checked like any other. Inputs that make no sense give R_UNCHECKED throughout.
     """
-    if is_reducing and reduces_nb(side, qty, pos_qty):
-        out[:N_CHECKS] = R_OK
-        return N_CHECKS
     rules = spec[inst]
     mult = rules["money_mult"]
-    lots = abs(pos_qty) + max(qty, 0)
-    if (
-        qty <= 0
-        or price <= 0
-        or mult <= 0
-        or equity <= 0
-        or gross_exposure < 0
-        or pending_money < 0
-        or (side != 1 and side != -1)
-        or float(pending_money) + float(gross_exposure) >= MONEY_LIMIT
-        or not product_fits_nb(price, lots, mult)
-    ):
-        out[:N_CHECKS] = R_UNCHECKED
-        return N_CHECKS
-    per_lot = price * mult
-    after = pos_qty + side * qty
-    notional = qty * per_lot
-    params = risk.params[0]
-    state = risk.state[0]
-    row = risk.instr[inst]
-    emergency = params["emergency_stop"]
-    rest = others_nb(risk.instr, inst, emergency)
-    mine = abs(after) * per_lot + pending_money
-    held = min(abs(pos_qty), abs(after)) if pos_qty * side >= 0 or after * pos_qty > 0 else 0
-    open_risk = _open_risk_after_nb(
-        row["stop"], emergency, price, mult, held, abs(after) - held, pending_money
-    )
-    _exposure_checks_nb(params, row["sigma_year"], rest, equity, notional, mine, open_risk, out)
-    out[CHECK_DRAWDOWN] = drawdown_nb(state["drawdown"], state["halted"])
-    out[CHECK_DAILY_LOSS] = daily_loss_nb(
-        state["day_start_equity"],
-        equity,
-        state["day"] >= 0 and state["day_halted"] == state["day"],
-        params["daily_loss"],
-    )
-    others_pending = rest.bound - rest.exposure
-    grown = gross_exposure + (abs(after) - abs(pos_qty)) * per_lot
-    out[CHECK_LEVERAGE] = leverage_nb(
-        equity, max(grown, 0) + pending_money + others_pending, params["max_leverage"]
-    )
-    out[CHECK_SPOT_SHORT] = spot_short_nb(rules["kind"], side, after)
-    fee = max(rate_of(notional, rules["taker_fee"]), 0)
-    bound = gross_exposure + pending_money + others_pending
-    out[CHECK_FUNDS] = funds_nb(rules["kind"], side, equity, bound, notional, fee)
+    lane = is_reducing and reduces_nb(side, qty, pos_qty)
+    if lane or not _usable_nb(mult, side, qty, price, pos_qty, equity, gross_exposure, pending_money):
+        for i in range(N_CHECKS):
+            out[i] = R_OK if lane else R_UNCHECKED
+    else:
+        params = risk.params[0]
+        row = risk.instr[inst]
+        per_lot = price * mult
+        after = pos_qty + side * qty
+        size = abs(after)
+        emergency = params["emergency_stop"]
+        rest = others_nb(risk.instr, inst, emergency)
+        held = min(abs(pos_qty), size) if (after > 0) == (pos_qty > 0) else 0
+        open_risk = _open_risk_after_nb(row["stop"], emergency, price, mult, held, size - held, pending_money)
+        mine = size * per_lot + pending_money
+        notional = qty * per_lot
+        _exposure_checks_nb(params, row["sigma_year"], rest, equity, notional, mine, open_risk, out)
+        pending = pending_money + rest.bound - rest.exposure
+        grown = max(gross_exposure + (size - abs(pos_qty)) * per_lot, 0)
+        bound = gross_exposure + pending
+        state = risk.state[0]
+        _account_checks_nb(params, state, rules, equity, side, after, notional, grown + pending, bound, out)
     return N_CHECKS

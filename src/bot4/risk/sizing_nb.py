@@ -346,26 +346,26 @@ def size_nb(
         and float(led_equity) < MONEY_LIMIT
         and product_fits_nb(price, max(abs(pos_qty), 1), mult)
     )
-    if not usable:
-        state["last_reason"] = R_UNCHECKED
-        return 0
-    row = risk.instr[inst]
-    row["sigma_year"] = sigma_year
-    rest = others_nb(risk.instr, inst, params["emergency_stop"])
-    qty, reason = _decide_nb(
-        params,
-        state,
-        row,
-        rules,
-        rest,
-        led_equity,
-        pos_qty,
-        direction,
-        score_abs,
-        price,
-        atr_ticks,
-        cost_fraction,
-        explain,
-    )
+    qty = 0
+    reason = R_UNCHECKED
+    if usable:
+        row = risk.instr[inst]
+        row["sigma_year"] = sigma_year
+        rest = others_nb(risk.instr, inst, params["emergency_stop"])
+        qty, reason = _decide_nb(
+            params,
+            state,
+            row,
+            rules,
+            rest,
+            led_equity,
+            pos_qty,
+            direction,
+            score_abs,
+            price,
+            atr_ticks,
+            cost_fraction,
+            explain,
+        )
     state["last_reason"] = reason
     return qty
