@@ -1,11 +1,15 @@
 """Drawdown control: which mode the equity asks for, and by what factor sizes are multiplied.
 
-Levels, severest first (each is hit when the fall is equal to or beyond it): from the peak, `dd_hard`
--> MODE_EMERGENCY, latched until `resume_nb`; since the start of the UTC day, `daily_loss` -> MODE_PAUSE to
-the end of that day; from
-the greatest equity of 24 hours, `dd_day` -> MODE_PAUSE while it lasts; from the peak, `dd_soft` ->
-MODE_REDUCE while it lasts. The factor falls at once (soft: `dd_soft_factor`, hard: 0) and grows by at
-most `recovery_per_day` a day.
+Levels, severest first (each is hit when the fall is equal to it or beyond):
+
+    dd_hard     from the peak                      MODE_EMERGENCY, latched until `resume_nb`
+    dd_day      from the greatest of 24 hours      MODE_PAUSE while it lasts
+    daily_loss  since the start of the UTC day     MODE_PAUSE to the end of that day
+    dd_soft     from the peak                      MODE_REDUCE while it lasts
+
+The exposure factor falls at once (soft: `dd_soft_factor`, hard: 0) and grows by at most
+`recovery_per_day` a day. The 24 hours are kept as the greatest equity of each clock hour, so the window is
+between 24 and 25 hours long: never too short.
 """
 
 from typing import Any

@@ -83,11 +83,9 @@ _SPOT = 0
 def bracket_nb(params: Any, direction: int, entry: int, atr_ticks: float) -> tuple[int, int]:
     """Stop and target in ticks for an entry at `entry` ticks; (0, 0) if they cannot be placed.
 
-    `params` is the row of RISK_PARAMS_DTYPE.
-    The stop stands `stop_atr` ATR away, but not beyond `emergency_stop` x entry and at least one tick
-    (on a grid so coarse that the emergency distance is below a tick, one tick); the target `target_r` times
-    as far
-    on the other side, at least one tick.
+    The stop stands `stop_atr` ATR away, but not beyond `emergency_stop` x entry, and at least one tick (also
+    where the emergency distance is below a tick); the target `target_r` times as far on the other side, at
+    least one tick. `params` is the row of RISK_PARAMS_DTYPE.
     """
     if (direction != 1 and direction != -1) or entry <= 1 or entry > 1 << 52 or not positive_nb(atr_ticks):
         return 0, 0
@@ -236,6 +234,32 @@ def _round_nb(spec_row: Any, params: Any, money: int, per_lot: int) -> tuple[int
 
 
 @kernel
+def _note_nb(
+    state: Any,
+    row: Any,
+    rules: Any,
+    equity: int,
+    pos_qty: int,
+    price: int,
+    atr_ticks: float,
+    stop: int,
+    target: int,
+    x: np.ndarray[Any, Any],
+) -> None:
+    """Write what the decision starts from, in quote and base currency."""
+    tick = rules["tick_size"]
+    lot = rules["lot_size"]
+    x[EX_PRICE] = float(price) * tick
+    x[EX_POSITION] = float(pos_qty) * lot
+    x[EX_EQUITY] = float(equity) * tick * lot / float(rules["money_mult"])
+    x[EX_DRAWDOWN] = state["drawdown"]
+    x[EX_ATR] = atr_ticks * tick
+    x[EX_SIGMA] = row["sigma_year"]
+    x[EX_STOP] = float(stop) * tick
+    x[EX_TARGET] = float(target) * tick
+
+
+@kernel
 def _decide_nb(
     params: Any,
     state: Any,
@@ -252,23 +276,15 @@ def _decide_nb(
     x: np.ndarray[Any, Any],
 ) -> tuple[int, int]:
     """Lots and reason; the inputs are known to be usable. Volatility is already in the instrument's row."""
-    tick = rules["tick_size"]
     mult = rules["money_mult"]
-    unit = tick * rules["lot_size"] / float(mult)
+    unit = rules["tick_size"] * rules["lot_size"] / float(mult)
     stop, target = bracket_nb(params, direction, price, atr_ticks)
     if stop <= 0:
         return 0, R_UNCHECKED
     distance = float(abs(price - stop)) / float(price)
     loss = distance + cost
     win = float(abs(target - price)) / float(price) - cost
-    x[EX_PRICE] = float(price) * tick
-    x[EX_POSITION] = float(pos_qty) * rules["lot_size"]
-    x[EX_EQUITY] = float(equity) * unit
-    x[EX_DRAWDOWN] = state["drawdown"]
-    x[EX_ATR] = atr_ticks * tick
-    x[EX_SIGMA] = row["sigma_year"]
-    x[EX_STOP] = float(stop) * tick
-    x[EX_TARGET] = float(target) * tick
+    _note_nb(state, row, rules, equity, pos_qty, price, atr_ticks, stop, target, x)
     x[EX_WIN] = win + cost
     x[EX_LOSS] = distance
     x[EX_COST] = cost

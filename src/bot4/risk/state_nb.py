@@ -16,6 +16,7 @@ HOUR_NS = 3_600_000_000_000
 RING_SLOTS = 25  # the current hour and the 24 before it
 MONEY_LIMIT = 4.6e18  # a little below 2**62: a float64 product below it is an int64 product without overflow
 _ONE = 100_000_000
+_MOST = 2.3e18  # a little below 2**61
 _TOP = 4611686018427387904  # 2**62
 
 
@@ -109,4 +110,6 @@ def others_nb(instr: np.ndarray[Any, Any], inst: int, emergency_stop: float) -> 
 def held_risk_nb(stop: int, qty: int, price: int, mult: int) -> int:
     """Money units lost if `qty` (>= 0) lots go from `price` to `stop` (ticks); without one (0): all."""
     distance = abs(price - stop) if stop > 0 else price
+    if float(qty) * float(distance) * float(mult) >= _MOST:
+        return int(_MOST)  # a stop absurdly far away: more than any limit, and sums of it still fit
     return qty * distance * mult
