@@ -128,7 +128,8 @@ def test_a_gap_of_thirty_percent_asks_to_flatten_at_once():
 
 
 def test_recovery_to_half_takes_fifty_days():
-    risk, spec = scene(max_order=1.0, max_position=1.0, max_asset=1.0, max_leverage=20.0, max_heat=10.0)
+    wide = {"max_order": 1.0, "max_position": 1.0, "max_asset": 1.0, "max_leverage": 20.0, "max_heat": 10.0}
+    risk, spec = scene(kelly_fraction=0.1, **wide)
     step(risk, 100, T0)
     step(risk, 79, T0 + 1)
     assert resume_nb(risk, T0 + DAY)

@@ -7,7 +7,7 @@ from risk_scene import EQUITY, PRICE, plain, scene
 from bot4.model.errors import ConfigError
 from bot4.risk.heat_nb import heat_nb, open_risk_nb, refresh_nb
 from bot4.risk.state import INSTR_RISK_DTYPE, RISK_PARAMS_DTYPE, RISK_STATE_DTYPE, default_params, new_risk
-from bot4.risk.state_nb import part_ceil_nb, part_floor_nb
+from bot4.risk.state_nb import held_risk_nb, part_ceil_nb, part_floor_nb
 
 POSITIONS = np.dtype([("qty", "<i8"), ("mark", "<i8")])
 
@@ -60,6 +60,13 @@ def test_parts_of_equity_are_exact():
             assert part_ceil_nb(amount, fraction) == -(-amount * rate // 10**8)
     assert part_floor_nb(2**61, 20.0) == 2**62  # does not fit: more than any amount
     assert part_floor_nb(10**17, 20.0) == 2 * 10**18
+
+
+def test_risk_to_an_absurd_stop_is_large_and_not_negative():
+    for call in (held_risk_nb, plain(held_risk_nb)):
+        assert call(10**15, 10**9, 1, 1) > 2 * 10**18
+        assert call(40, 3, 50, 2) == 60
+        assert call(0, 3, 50, 2) == 300
 
 
 def test_records_hold_no_padding():

@@ -213,6 +213,20 @@ def test_an_order_that_only_says_it_reduces_is_checked(side, qty, pos):
 
 
 @pytest.mark.parametrize("how", ["compiled", "plain"])
+def test_quantities_whose_product_overflows(how):
+    """Lots by the billion at a price of one tick: the position's sides are told apart without a product."""
+    verdicts = k.verdicts_nb if how == "compiled" else plain(k.verdicts_nb)
+    risk, spec = ready(max_open_risk=0.05)
+    risk.instr["stop"] = 0
+    huge = 3 * 2**32
+    assert check(risk, spec, verdicts, price=1, equity=2 * huge, qty=huge, pos_qty=0) == {}
+    # the held half has no stop and counts whole
+    refused = check(risk, spec, verdicts, price=1, equity=2 * huge, qty=huge // 2, pos_qty=huge // 2)
+    assert refused == {"open_risk": c.R_OPEN_RISK}
+    assert check(risk, spec, verdicts, price=1, equity=2 * huge, qty=2 * huge, pos_qty=-huge) == {}
+
+
+@pytest.mark.parametrize("how", ["compiled", "plain"])
 @pytest.mark.parametrize(
     "bad",
     [
@@ -240,8 +254,6 @@ def test_nonsense_is_refused_throughout(bad, how):
 
 
 def test_single_checks_refuse_what_they_cannot_know():
-    risk, _ = ready()
-    p = risk.params
     for single in (
         k.order_size_nb,
         k.position_limit_nb,
@@ -250,19 +262,21 @@ def test_single_checks_refuse_what_they_cannot_know():
         k.leverage_nb,
     ):
         for call in (single, plain(single)):
-            assert call(p, EQUITY, 0) == c.R_OK
-            assert call(p, 0, 1) == c.R_UNCHECKED
-            assert call(p, EQUITY, -1) == c.R_UNCHECKED
+            assert call(EQUITY, 0, 0.02) == c.R_OK
+            assert call(0, 1, 0.02) == c.R_UNCHECKED
+            assert call(EQUITY, -1, 0.02) == c.R_UNCHECKED
     for call in (k.heat_limit_nb, plain(k.heat_limit_nb)):
-        assert call(p, EQUITY, 1.0) == c.R_OK
+        assert call(EQUITY, 1.0, 0.02) == c.R_OK
         for heat in (np.nan, np.inf, -1.0):
-            assert call(p, EQUITY, heat) == c.R_UNCHECKED
-        assert call(p, 0, 1.0) == c.R_UNCHECKED
+            assert call(EQUITY, heat, 0.02) == c.R_UNCHECKED
+        assert call(0, 1.0, 0.02) == c.R_UNCHECKED
     for call in (k.funds_nb, plain(k.funds_nb)):
         assert call(SPOT, 1, 0, 0, 1, 0) == c.R_UNCHECKED
         assert call(SPOT, 1, 5, -1, 1, 0) == c.R_UNCHECKED
     for call in (k.daily_loss_nb, plain(k.daily_loss_nb)):
-        assert call(risk, 0) == c.R_UNCHECKED
+        assert call(EQUITY, 0, False, 0.03) == c.R_UNCHECKED
+        assert call(0, EQUITY, False, 0.03) == c.R_UNCHECKED
+        assert call(EQUITY, EQUITY, True, 0.03) == c.R_DAILY_LOSS
 
 
 def test_random_orders_compiled_equals_plain_and_limits_hold():

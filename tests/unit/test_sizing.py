@@ -289,8 +289,9 @@ def test_heat_cap():
     assert x[ex.EX_HEAT] <= 0.25 * (1 + 1e-12)
     risk.instr["exposure"][1] = 25_000_000
     assert size(risk, spec) == (0, c.R_HEAT)
-    risk.instr["sigma_year"][1] = np.nan
-    assert size(risk, spec) == (0, c.R_UNCHECKED)
+    for unknown in (np.nan, 0.0, -1.0):
+        risk.instr["sigma_year"][1] = unknown
+        assert size(risk, spec) == (0, c.R_UNCHECKED)
 
 
 def test_open_risk_cap():
@@ -345,7 +346,7 @@ def test_stops_stand_on_the_right_sides(how):
         entry = int(10 ** rng.uniform(0.4, 15))
         atr = entry * 10 ** rng.uniform(-8, 2)
         way = int(rng.choice([1, -1]))
-        stop, target = bracket(risk.params, way, entry, atr)
+        stop, target = bracket(risk.params[0], way, entry, atr)
         risked, gained = way * (entry - stop), way * (target - entry)
         assert risked >= 1
         assert gained >= 1
@@ -372,4 +373,4 @@ def test_stops_kernel_writes_or_refuses():
 
 def test_short_target_stays_above_zero():
     risk, _ = scene(target_r=100.0, emergency_stop=0.5)
-    assert bracket_nb(risk.params, -1, 100, 20.0) == (140, 1)
+    assert bracket_nb(risk.params[0], -1, 100, 20.0) == (140, 1)

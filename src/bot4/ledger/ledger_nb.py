@@ -9,9 +9,9 @@ holds to the last unit after every posting (double entry: each posting moves cas
 realised, fees or funding by amounts that sum to zero).
 
 Cost basis. Average cost: a partial close releases floor(|cost| x closed / |qty|) of the basis, the
-rest (at most one unit more than its exact share) stays with what is still held and is released at the
-latest when the position is flat. So rounding moves less than one unit between two closes of the same trade,
-and nothing is lost.
+rest (at most one unit more than its exact share) stays with what is still held, and all of it is
+released by the close that leaves the position flat. So rounding moves less than one unit between two
+closes of the same trade, and nothing is lost.
 
 Overflow. Every amount must stay below 2**62 money units; `fits_nb` says whether an order's
 notional does. A fill that breaks this, or makes no sense (price or quantity not positive,
@@ -147,7 +147,6 @@ def apply_fill_nb(
         or qty <= 0
         or (side != 1 and side != -1)
         or float(price) * float(qty) * float(mult) >= LIMIT_FLOAT
-        or abs(float(fee)) >= LIMIT_FLOAT
     ):
         acc["residual"] += 1
         return 0
@@ -186,9 +185,9 @@ def apply_funding_nb(
 ) -> int:
     """Book one funding payment and return it in money units; positive: we paid.
 
-    A long pays a positive rate, a short receives it; the amount is rounded against us. `rate_e8`
-    in 1e-8 of notional, |rate| <= 1; `price` ticks, 0 or less: the last mark. A rate beyond 1 is not booked
-    and counts in `residual`.
+    A long pays a positive rate, a short receives it; the amount is rounded against us. `rate_e8` in 1e-8
+    of notional; `price` ticks, 0 or less: the last mark. A rate beyond +-1 is not booked and counts in
+    `residual`.
     """
     acc = led.account[0]
     pos = led.positions[inst]
@@ -215,8 +214,8 @@ def apply_funding_nb(
 def mark_nb(led: LedgerState, inst: int, price: int) -> None:
     """Value the instrument at `price` ticks; a price that is not positive is ignored (no news).
 
-    While a position is held, `high_water` follows the best mark: the highest for a long, the lowest for a
-    short.
+    While a position is held, `high_water` follows the best mark: the highest for a long, the lowest for
+    a short.
     """
     if price <= 0:
         return
@@ -265,8 +264,8 @@ def exposure_nb(led: LedgerState, spec: np.ndarray[Any, Any]) -> tuple[int, int]
 def conserved_nb(led: LedgerState) -> bool:
     """The double-entry identity, exactly, and account totals equal to the positions' sums.
 
-    False as well when a fill or payment could not be booked (`residual`), or while a flat position keeps a
-    cost.
+    False as well once a fill or payment could not be booked (`residual`), or if a flat position keeps
+    a cost.
     """
     acc = led.account[0]
     positions = led.positions

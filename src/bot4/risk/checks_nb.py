@@ -31,7 +31,6 @@ from bot4.risk.state_nb import (
     others_nb,
     part_ceil_nb,
     part_floor_nb,
-    product_fits_nb,
 )
 
 N_CHECKS = 10
@@ -63,63 +62,60 @@ def within_nb(amount: int, equity: int, fraction: float, reason: int) -> int:
 
 
 @kernel
-def order_size_nb(params: np.ndarray[Any, Any], equity: int, notional: int) -> int:
+def order_size_nb(equity: int, notional: int, max_order: float) -> int:
     """The order's notional against `max_order`."""
-    return within_nb(notional, equity, params[0]["max_order"], R_MAX_ORDER)
+    return within_nb(notional, equity, max_order, R_MAX_ORDER)
 
 
 @kernel
-def position_limit_nb(params: np.ndarray[Any, Any], equity: int, position_after: int) -> int:
+def position_limit_nb(equity: int, position_after: int, max_position: float) -> int:
     """The instrument's exposure after the order against `max_position`."""
-    return within_nb(position_after, equity, params[0]["max_position"], R_MAX_POSITION)
+    return within_nb(position_after, equity, max_position, R_MAX_POSITION)
 
 
 @kernel
-def asset_limit_nb(params: np.ndarray[Any, Any], equity: int, asset_after: int) -> int:
+def asset_limit_nb(equity: int, asset_after: int, max_asset: float) -> int:
     """The exposure of all instruments of the asset after the order against `max_asset`."""
-    return within_nb(asset_after, equity, params[0]["max_asset"], R_MAX_ASSET)
+    return within_nb(asset_after, equity, max_asset, R_MAX_ASSET)
 
 
 @kernel
-def heat_limit_nb(params: np.ndarray[Any, Any], equity: int, heat_after: float) -> int:
+def heat_limit_nb(equity: int, heat_after: float, max_heat: float) -> int:
     """Sum of exposure x volatility (money units a year) after the order against `max_heat`."""
     if equity <= 0 or not 0.0 <= heat_after < 1e300:
         return R_UNCHECKED
-    return R_OK if heat_after <= params[0]["max_heat"] * float(equity) * _HEAT_SLACK else R_HEAT
+    return R_OK if heat_after <= max_heat * float(equity) * _HEAT_SLACK else R_HEAT
 
 
 @kernel
-def open_risk_limit_nb(params: np.ndarray[Any, Any], equity: int, risk_after: int) -> int:
+def open_risk_limit_nb(equity: int, risk_after: int, max_open_risk: float) -> int:
     """Money lost if every stop is hit, after the order, against `max_open_risk`."""
-    return within_nb(risk_after, equity, params[0]["max_open_risk"], R_OPEN_RISK)
+    return within_nb(risk_after, equity, max_open_risk, R_OPEN_RISK)
 
 
 @kernel
-def drawdown_nb(risk: RiskState) -> int:
+def drawdown_nb(drawdown: float, halted: int) -> int:
     """The latched hard stop's reason, or R_OK; the soft limit only halves sizes."""
-    drawdown = risk.state[0]["drawdown"]
     if not drawdown <= 1.0:
         return R_UNCHECKED
-    return int(risk.state[0]["halted"])
+    return halted
 
 
 @kernel
-def daily_loss_nb(risk: RiskState, equity: int) -> int:
-    """R_DAILY_LOSS once the day's loss limit was hit, or would be at this equity."""
-    state = risk.state[0]
-    start = state["day_start_equity"]
-    if equity <= 0 or start <= 0:
+def daily_loss_nb(day_start_equity: int, equity: int, day_halted: bool, daily_loss: float) -> int:
+    """R_DAILY_LOSS once the day's loss limit was hit (`day_halted`), or would be at this equity."""
+    if equity <= 0 or day_start_equity <= 0:
         return R_UNCHECKED
-    if state["day"] >= 0 and state["day_halted"] == state["day"]:
+    lost = day_start_equity - equity
+    if day_halted or (lost > 0 and lost >= part_ceil_nb(day_start_equity, daily_loss)):
         return R_DAILY_LOSS
-    lost = start - equity
-    return R_DAILY_LOSS if lost > 0 and lost >= part_ceil_nb(start, risk.params[0]["daily_loss"]) else R_OK
+    return R_OK
 
 
 @kernel
-def leverage_nb(params: np.ndarray[Any, Any], equity: int, gross_after: int) -> int:
+def leverage_nb(equity: int, gross_after: int, max_leverage: float) -> int:
     """Gross exposure after the order, with everything pending, against `max_leverage` x equity."""
-    return within_nb(gross_after, equity, params[0]["max_leverage"], R_LEVERAGE)
+    return within_nb(gross_after, equity, max_leverage, R_LEVERAGE)
 
 
 @kernel
@@ -154,8 +150,8 @@ def reduces_nb(side: int, qty: int, pos_qty: int) -> bool:
 
 @kernel
 def _exposure_checks_nb(
-    risk: RiskState,
-    inst: int,
+    params: Any,
+    sigma: float,
     rest: Others,
     equity: int,
     notional: int,
@@ -164,29 +160,67 @@ def _exposure_checks_nb(
     out: np.ndarray[Any, Any],
 ) -> None:
     """The five checks of size and exposure; `mine`: own exposure after the order, with pending."""
-    params = risk.params
-    sigma = risk.instr[inst]["sigma_year"]
     heat = rest.heat + float(mine) * sigma if rest.known and sigma > 0.0 else np.nan
-    out[CHECK_ORDER_SIZE] = order_size_nb(params, equity, notional)
-    out[CHECK_POSITION] = position_limit_nb(params, equity, mine)
-    out[CHECK_ASSET] = asset_limit_nb(params, equity, mine + rest.asset)
-    out[CHECK_HEAT] = heat_limit_nb(params, equity, heat)
-    out[CHECK_OPEN_RISK] = open_risk_limit_nb(params, equity, open_risk + rest.open_risk)
+    out[CHECK_ORDER_SIZE] = order_size_nb(equity, notional, params["max_order"])
+    out[CHECK_POSITION] = position_limit_nb(equity, mine, params["max_position"])
+    out[CHECK_ASSET] = asset_limit_nb(equity, mine + rest.asset, params["max_asset"])
+    out[CHECK_HEAT] = heat_limit_nb(equity, heat, params["max_heat"])
+    out[CHECK_OPEN_RISK] = open_risk_limit_nb(equity, open_risk + rest.open_risk, params["max_open_risk"])
 
 
 @kernel
 def _open_risk_after_nb(
-    risk: RiskState, inst: int, price: int, mult: int, held: int, added: int, pending: int
+    stop: int, emergency: float, price: int, mult: int, held: int, added: int, pending: int
 ) -> int:
     """Open risk of one instrument after the order: `held` and `added` lots (>= 0) and pending money.
 
-    The added lots bear the distance to the instrument's stop, or `emergency_stop` while none is set.
+    The added lots bear the distance to the instrument's stop, or `emergency` x notional while none is set.
     """
-    emergency = risk.params[0]["emergency_stop"]
-    total = held_risk_nb(risk, inst, held, price, mult) + part_ceil_nb(pending, emergency)
-    if risk.instr[inst]["stop"] > 0:
-        return total + held_risk_nb(risk, inst, added, price, mult)
+    total = held_risk_nb(stop, held, price, mult) + part_ceil_nb(pending, emergency)
+    if stop > 0:
+        return total + held_risk_nb(stop, added, price, mult)
     return total + part_ceil_nb(added * price * mult, emergency)
+
+
+@kernel
+def _usable_nb(
+    mult: int, side: int, qty: int, price: int, pos_qty: int, equity: int, gross_exposure: int, pending: int
+) -> bool:
+    """Whether the numbers make sense and their products fit 63 bits."""
+    return (
+        qty > 0
+        and price > 0
+        and mult > 0
+        and equity > 0
+        and gross_exposure >= 0
+        and pending >= 0
+        and (side == 1 or side == -1)
+        and float(pending) + float(gross_exposure) < MONEY_LIMIT
+        and (float(abs(pos_qty)) + float(qty)) * float(price) * float(mult) < MONEY_LIMIT
+    )
+
+
+@kernel
+def _account_checks_nb(
+    params: Any,
+    state: Any,
+    rules: Any,
+    equity: int,
+    side: int,
+    after: int,
+    notional: int,
+    gross_after: int,
+    bound: int,
+    out: np.ndarray[Any, Any],
+) -> None:
+    """The five checks of the account's state and means; `bound` is exposure and pending before the order."""
+    today = state["day"] >= 0 and state["day_halted"] == state["day"]
+    out[CHECK_DRAWDOWN] = drawdown_nb(state["drawdown"], state["halted"])
+    out[CHECK_DAILY_LOSS] = daily_loss_nb(state["day_start_equity"], equity, today, params["daily_loss"])
+    out[CHECK_LEVERAGE] = leverage_nb(equity, gross_after, params["max_leverage"])
+    out[CHECK_SPOT_SHORT] = spot_short_nb(rules["kind"], side, after)
+    fee = max(rate_of(notional, rules["taker_fee"]), 0)
+    out[CHECK_FUNDS] = funds_nb(rules["kind"], side, equity, bound, notional, fee)
 
 
 @kernel
@@ -208,45 +242,32 @@ def verdicts_nb(
 
     `qty` lots, `price` ticks (for a market order: the worst price expected), `pos_qty` lots held now
     (signed), `equity` and `gross_exposure` (all positions, this one included) money units, `pending_money`
-    this
-    instrument's orders that may still fill and add exposure (those of others stand in their rows). An order
-    that
-    says it reduces and does so passes every check, whatever is unknown; one that only says so is checked
-    like any other. Inputs that make no sense give R_UNCHECKED throughout.
+    this instrument's orders that may still fill and add exposure (those of others stand in their rows).
+    An order that says it reduces and does so passes every check, whatever is unknown; one that only says
+    so is checked like any other. Inputs that make no sense give R_UNCHECKED throughout.
     """
-    if is_reducing and reduces_nb(side, qty, pos_qty):
-        out[:N_CHECKS] = R_OK
-        return N_CHECKS
-    mult = spec[inst]["money_mult"]
-    lots = abs(pos_qty) + max(qty, 0)
-    if (
-        qty <= 0
-        or price <= 0
-        or mult <= 0
-        or equity <= 0
-        or gross_exposure < 0
-        or pending_money < 0
-        or (side != 1 and side != -1)
-        or float(pending_money) + float(gross_exposure) >= MONEY_LIMIT
-        or not product_fits_nb(price, lots, mult)
-    ):
-        out[:N_CHECKS] = R_UNCHECKED
-        return N_CHECKS
-    per_lot = price * mult
-    after = pos_qty + side * qty
-    notional = qty * per_lot
-    rest = others_nb(risk, inst)
-    mine = abs(after) * per_lot + pending_money
-    held = min(abs(pos_qty), abs(after)) if pos_qty * side >= 0 or after * pos_qty > 0 else 0
-    open_risk = _open_risk_after_nb(risk, inst, price, mult, held, abs(after) - held, pending_money)
-    _exposure_checks_nb(risk, inst, rest, equity, notional, mine, open_risk, out)
-    out[CHECK_DRAWDOWN] = drawdown_nb(risk)
-    out[CHECK_DAILY_LOSS] = daily_loss_nb(risk, equity)
-    others_pending = rest.bound - rest.exposure
-    grown = gross_exposure + (abs(after) - abs(pos_qty)) * per_lot
-    out[CHECK_LEVERAGE] = leverage_nb(risk.params, equity, max(grown, 0) + pending_money + others_pending)
-    out[CHECK_SPOT_SHORT] = spot_short_nb(spec[inst]["kind"], side, after)
-    fee = max(rate_of(notional, spec[inst]["taker_fee"]), 0)
-    bound = gross_exposure + pending_money + others_pending
-    out[CHECK_FUNDS] = funds_nb(spec[inst]["kind"], side, equity, bound, notional, fee)
+    rules = spec[inst]
+    mult = rules["money_mult"]
+    lane = is_reducing and reduces_nb(side, qty, pos_qty)
+    if lane or not _usable_nb(mult, side, qty, price, pos_qty, equity, gross_exposure, pending_money):
+        for i in range(N_CHECKS):
+            out[i] = R_OK if lane else R_UNCHECKED
+    else:
+        params = risk.params[0]
+        row = risk.instr[inst]
+        per_lot = price * mult
+        after = pos_qty + side * qty
+        size = abs(after)
+        emergency = params["emergency_stop"]
+        rest = others_nb(risk.instr, inst, emergency)
+        held = min(abs(pos_qty), size) if (after > 0) == (pos_qty > 0) else 0
+        open_risk = _open_risk_after_nb(row["stop"], emergency, price, mult, held, size - held, pending_money)
+        mine = size * per_lot + pending_money
+        notional = qty * per_lot
+        _exposure_checks_nb(params, row["sigma_year"], rest, equity, notional, mine, open_risk, out)
+        pending = pending_money + rest.bound - rest.exposure
+        grown = max(gross_exposure + (size - abs(pos_qty)) * per_lot, 0)
+        bound = gross_exposure + pending
+        state = risk.state[0]
+        _account_checks_nb(params, state, rules, equity, side, after, notional, grown + pending, bound, out)
     return N_CHECKS

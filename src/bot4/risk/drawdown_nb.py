@@ -1,12 +1,18 @@
 """Drawdown control: which mode the equity asks for, and by what factor sizes are multiplied.
 
-Levels, severest first (each is hit when the fall is equal to or beyond it): from the peak, `dd_hard`
--> MODE_EMERGENCY, latched until `resume_nb`; since the start of the UTC day, `daily_loss` -> MODE_PAUSE to
-the end of that day; from
-the greatest equity of 24 hours, `dd_day` -> MODE_PAUSE while it lasts; from the peak, `dd_soft` ->
-MODE_REDUCE while it lasts. The factor falls at once (soft: `dd_soft_factor`, hard: 0) and grows by at
-most `recovery_per_day` a day.
+Levels, severest first (each is hit when the fall is equal to it or beyond):
+
+    dd_hard     from the peak                      MODE_EMERGENCY, latched until `resume_nb`
+    dd_day      from the greatest of 24 hours      MODE_PAUSE while it lasts
+    daily_loss  since the start of the UTC day     MODE_PAUSE to the end of that day
+    dd_soft     from the peak                      MODE_REDUCE while it lasts
+
+The exposure factor falls at once (soft: `dd_soft_factor`, hard: 0) and grows by at most
+`recovery_per_day` a day. The 24 hours are kept as the greatest equity of each clock hour, so the window is
+between 24 and 25 hours long: never too short.
 """
+
+from typing import Any
 
 from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
@@ -43,11 +49,10 @@ def _turn_hour_nb(risk: RiskState, hour: int) -> None:
 
 
 @kernel
-def _factor_nb(risk: RiskState, ceiling: float, ts: int) -> None:
+def _factor_nb(state: Any, recovery_per_day: float, ceiling: float, ts: int) -> None:
     """Lower the exposure factor to `ceiling` at once, or let it recover towards it."""
-    state = risk.state[0]
     if state["dd_factor"] < ceiling:
-        grown = risk.params[0]["recovery_per_day"] * (float(ts - state["recovered_ts"]) / DAY_NS)
+        grown = recovery_per_day * (float(ts - state["recovered_ts"]) / DAY_NS)
         state["dd_factor"] = min(ceiling, state["factor_base"] + grown)
     else:
         state["dd_factor"] = ceiling
@@ -57,16 +62,14 @@ def _factor_nb(risk: RiskState, ceiling: float, ts: int) -> None:
 
 @kernel
 def _turn_nb(risk: RiskState, ts: int) -> None:
-    """Begin a new hour or UTC day if `ts` lies in one."""
+    """Begin the hour of `ts`, and its UTC day if that is new."""
     state = risk.state[0]
-    hour = ts // HOUR_NS
-    if hour != state["hour"]:
-        _turn_hour_nb(risk, hour)
-        day = ts // DAY_NS
-        if day != state["day"]:
-            state["day"] = day
-            state["day_open"] = ts
-            state["day_start_equity"] = state["equity"]
+    _turn_hour_nb(risk, ts // HOUR_NS)
+    day = ts // DAY_NS
+    if day != state["day"]:
+        state["day"] = day
+        state["day_open"] = ts
+        state["day_start_equity"] = state["equity"]
 
 
 @kernel
@@ -79,7 +82,8 @@ def update_equity_nb(risk: RiskState, equity: int, ts: int) -> int:
     state = risk.state[0]
     params = risk.params[0]
     ts = max(ts, state["last_ts"])
-    _turn_nb(risk, ts)
+    if ts // HOUR_NS != state["hour"]:
+        _turn_nb(risk, ts)
     state["last_ts"] = ts
     state["equity"] = equity
     high_hour = max(state["high_hour"], equity)
@@ -114,7 +118,7 @@ def update_equity_nb(risk: RiskState, equity: int, ts: int) -> int:
         ceiling = 0.0
         mode = MODE_EMERGENCY
         reason = state["halted"]
-    _factor_nb(risk, ceiling, ts)
+    _factor_nb(state, params["recovery_per_day"], ceiling, ts)
     state["mode"] = mode
     state["reason"] = reason
     return mode

@@ -1,9 +1,8 @@
 """Portfolio heat and open risk.
 
-Heat is sum |w_i| sigma_i sqrt(D_i): w_i the position's share of equity, sigma_i volatility a year, D_i =
-max(1,
-days to exit at a tenth of the daily volume); D_i is taken as 1, that is: each position can be left within a
-day.
+Heat is sum |w_i| sigma_i sqrt(D_i): w_i the position's share of equity, sigma_i its volatility a year, D_i
+the days to leave it at a tenth of the daily volume, at least 1. D_i is taken as 1: positions are held to so
+small a part of equity that each can be left within a day.
 Open risk is sum |qty| x |mark - stop| / equity; a position without a stop counts whole.
 """
 
@@ -39,7 +38,7 @@ def refresh_nb(
         mult = spec[i]["money_mult"]
         exposure = qty * mark * mult
         row["exposure"] = exposure
-        row["open_risk"] = held_risk_nb(risk, i, qty, mark, mult)
+        row["open_risk"] = held_risk_nb(row["stop"], qty, mark, mult)
         total += row["open_risk"]
         sigma = row["sigma_year"]
         heat += float(exposure) * (sigma if sigma > 0.0 else np.nan)

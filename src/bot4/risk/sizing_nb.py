@@ -66,6 +66,7 @@ from bot4.model.explain_nb import (
 )
 from bot4.risk.state_nb import (
     MONEY_LIMIT,
+    Others,
     RiskState,
     held_risk_nb,
     others_nb,
@@ -79,23 +80,21 @@ _SPOT = 0
 
 
 @kernel
-def bracket_nb(params: np.ndarray[Any, Any], direction: int, entry: int, atr_ticks: float) -> tuple[int, int]:
+def bracket_nb(params: Any, direction: int, entry: int, atr_ticks: float) -> tuple[int, int]:
     """Stop and target in ticks for an entry at `entry` ticks; (0, 0) if they cannot be placed.
 
-    The stop stands `stop_atr` ATR away, but not beyond `emergency_stop` x entry and at least one tick
-    (on a grid so coarse that the emergency distance is below a tick, one tick); the target `target_r` times
-    as far
-    on the other side, at least one tick.
+    The stop stands `stop_atr` ATR away, but not beyond `emergency_stop` x entry, and at least one tick (also
+    where the emergency distance is below a tick); the target `target_r` times as far on the other side, at
+    least one tick. `params` is the row of RISK_PARAMS_DTYPE.
     """
     if (direction != 1 and direction != -1) or entry <= 1 or entry > 1 << 52 or not positive_nb(atr_ticks):
         return 0, 0
-    row = params[0]
-    widest = part_floor_nb(entry, row["emergency_stop"])
-    wish = row["stop_atr"] * atr_ticks + 0.5
+    widest = part_floor_nb(entry, params["emergency_stop"])
+    wish = params["stop_atr"] * atr_ticks + 0.5
     distance = widest if wish >= float(widest) else int(wish)
     distance = max(distance, 1)
     stop = entry - direction * distance
-    target = entry + direction * max(1, int(row["target_r"] * float(distance) + 0.5))
+    target = entry + direction * max(1, int(params["target_r"] * float(distance) + 0.5))
     return stop, max(target, 1)
 
 
@@ -113,7 +112,7 @@ def stops_nb(
 
     `params` one row of RISK_PARAMS_DTYPE. See `bracket_nb`.
     """
-    stop, target = bracket_nb(params, direction, entry_ticks, atr_ticks)
+    stop, target = bracket_nb(params[0], direction, entry_ticks, atr_ticks)
     if spec[inst]["money_mult"] <= 0:
         stop = 0
         target = 0
@@ -124,7 +123,8 @@ def stops_nb(
 
 @kernel
 def _kelly_nb(
-    risk: RiskState,
+    params: Any,
+    state: Any,
     win: float,
     loss: float,
     distance: float,
@@ -136,8 +136,6 @@ def _kelly_nb(
 
     `win` and `loss` are net of costs; `distance` to the stop over price is the unit of `min_edge_r`.
     """
-    params = risk.params[0]
-    state = risk.state[0]
     confidence = min(score_abs, 1.0)
     p = min(params["prob_base"] + params["prob_slope"] * confidence, 1.0)
     edge = p * win - (1.0 - p) * loss
@@ -170,8 +168,9 @@ def _room_nb(amount: float) -> int:
 
 @kernel
 def _caps_nb(
-    risk: RiskState,
-    inst: int,
+    params: Any,
+    row: Any,
+    rest: Others,
     equity: int,
     held: int,
     held_risk: int,
@@ -186,9 +185,6 @@ def _caps_nb(
     `held` money units of the present position (unsigned), `held_risk` its open risk, `loss` stop
     distance over price; `unit` is one money unit in quote currency.
     """
-    params = risk.params[0]
-    row = risk.instr[inst]
-    rest = others_nb(risk, inst)
     pending = row["pending_exposure"]
     sigma = row["sigma_year"]
     mine = pending + (held if same_side else 0)
@@ -223,7 +219,7 @@ def _caps_nb(
 
 
 @kernel
-def _round_nb(spec_row: Any, params: np.ndarray[Any, Any], money: int, per_lot: int) -> tuple[int, int]:
+def _round_nb(spec_row: Any, params: Any, money: int, per_lot: int) -> tuple[int, int]:
     """Lots for `money`, rounded down and held to the instrument's rules; (0, reason) if nothing is left."""
     qty = money // per_lot
     if spec_row["max_qty"] > 0:
@@ -232,16 +228,44 @@ def _round_nb(spec_row: Any, params: np.ndarray[Any, Any], money: int, per_lot: 
         return 0, R_ZERO_SIZE
     if qty < spec_row["min_qty"]:
         return 0, R_MIN_QTY
-    if qty * per_lot < max(spec_row["min_notional"], params[0]["min_notional_money"]):
+    if qty * per_lot < max(spec_row["min_notional"], params["min_notional_money"]):
         return 0, R_MIN_NOTIONAL
     return qty, R_OK
 
 
 @kernel
+def _note_nb(
+    state: Any,
+    row: Any,
+    rules: Any,
+    equity: int,
+    pos_qty: int,
+    price: int,
+    atr_ticks: float,
+    stop: int,
+    target: int,
+    x: np.ndarray[Any, Any],
+) -> None:
+    """Write what the decision starts from, in quote and base currency."""
+    tick = rules["tick_size"]
+    lot = rules["lot_size"]
+    x[EX_PRICE] = float(price) * tick
+    x[EX_POSITION] = float(pos_qty) * lot
+    x[EX_EQUITY] = float(equity) * tick * lot / float(rules["money_mult"])
+    x[EX_DRAWDOWN] = state["drawdown"]
+    x[EX_ATR] = atr_ticks * tick
+    x[EX_SIGMA] = row["sigma_year"]
+    x[EX_STOP] = float(stop) * tick
+    x[EX_TARGET] = float(target) * tick
+
+
+@kernel
 def _decide_nb(
-    risk: RiskState,
-    spec: np.ndarray[Any, Any],
-    inst: int,
+    params: Any,
+    state: Any,
+    row: Any,
+    rules: Any,
+    rest: Others,
     equity: int,
     pos_qty: int,
     direction: int,
@@ -252,43 +276,32 @@ def _decide_nb(
     x: np.ndarray[Any, Any],
 ) -> tuple[int, int]:
     """Lots and reason; the inputs are known to be usable. Volatility is already in the instrument's row."""
-    params = risk.params
-    row = risk.instr[inst]
-    rules = spec[inst]
-    tick = rules["tick_size"]
     mult = rules["money_mult"]
-    unit = tick * rules["lot_size"] / float(mult)
+    unit = rules["tick_size"] * rules["lot_size"] / float(mult)
     stop, target = bracket_nb(params, direction, price, atr_ticks)
     if stop <= 0:
         return 0, R_UNCHECKED
     distance = float(abs(price - stop)) / float(price)
     loss = distance + cost
     win = float(abs(target - price)) / float(price) - cost
-    x[EX_PRICE] = float(price) * tick
-    x[EX_POSITION] = float(pos_qty) * rules["lot_size"]
-    x[EX_EQUITY] = float(equity) * unit
-    x[EX_DRAWDOWN] = risk.state[0]["drawdown"]
-    x[EX_ATR] = atr_ticks * tick
-    x[EX_SIGMA] = row["sigma_year"]
-    x[EX_STOP] = float(stop) * tick
-    x[EX_TARGET] = float(target) * tick
+    _note_nb(state, row, rules, equity, pos_qty, price, atr_ticks, stop, target, x)
     x[EX_WIN] = win + cost
     x[EX_LOSS] = distance
     x[EX_COST] = cost
-    at_risk = _kelly_nb(risk, win, loss, distance, score_abs, row["sigma_year"], x)
+    at_risk = _kelly_nb(params, state, win, loss, distance, score_abs, row["sigma_year"], x)
     if at_risk < 0.0:
         return 0, R_EDGE
     kelly = float(equity) * at_risk / loss
     x[EX_NOTIONAL_KELLY] = kelly * unit
     per_lot = price * mult
     held = abs(pos_qty) * per_lot
-    held_risk = held_risk_nb(risk, inst, abs(pos_qty), price, mult)
+    held_risk = held_risk_nb(row["stop"], abs(pos_qty), price, mult)
     room, why = _caps_nb(
-        risk, inst, equity, held, held_risk, pos_qty * direction > 0, distance, cost, unit, x
+        params, row, rest, equity, held, held_risk, pos_qty * direction > 0, distance, cost, unit, x
     )
     money = room if kelly >= float(room) else int(kelly)
     x[EX_NOTIONAL] = float(money) * unit
-    halted = risk.state[0]["halted"]
+    halted = state["halted"]
     if halted != 0:
         return 0, halted
     if direction < 0 and rules["kind"] == _SPOT and pos_qty <= 0:
@@ -297,11 +310,10 @@ def _decide_nb(
     x[EX_QTY] = float(qty) * rules["lot_size"]
     if qty == 0 and room < per_lot:
         reason = why
-    rest = others_nb(risk, inst)
     pending = row["pending_exposure"]
     added = qty * per_lot
     x[EX_HEAT] = (rest.heat + float(held + added + pending) * row["sigma_year"]) / float(equity)
-    pending_risk = part_ceil_nb(pending, params[0]["emergency_stop"])
+    pending_risk = part_ceil_nb(pending, params["emergency_stop"])
     x[EX_OPEN_RISK] = (float(rest.open_risk + held_risk + pending_risk) + float(added) * distance) / float(
         equity
     )
@@ -335,25 +347,41 @@ def size_nb(
     """
     for slot in range(EX_ATR, explain.shape[0]):
         explain[slot] = np.nan
-    mult = spec[inst]["money_mult"]
+    rules = spec[inst]
+    params = risk.params[0]
+    state = risk.state[0]
+    mult = rules["money_mult"]
     usable = (
         led_equity > 0
         and price > 0
         and mult > 0
         and (direction == 1 or direction == -1)
         and 0.0 <= score_abs < 1e300
-        and positive_nb(atr_ticks)
         and positive_nb(sigma_year)
         and 0.0 <= cost_fraction < 1.0
         and float(led_equity) < MONEY_LIMIT
         and product_fits_nb(price, max(abs(pos_qty), 1), mult)
     )
-    if not usable:
-        risk.state[0]["last_reason"] = R_UNCHECKED
-        return 0
-    risk.instr[inst]["sigma_year"] = sigma_year
-    qty, reason = _decide_nb(
-        risk, spec, inst, led_equity, pos_qty, direction, score_abs, price, atr_ticks, cost_fraction, explain
-    )
-    risk.state[0]["last_reason"] = reason
+    qty = 0
+    reason = R_UNCHECKED
+    if usable:
+        row = risk.instr[inst]
+        row["sigma_year"] = sigma_year
+        rest = others_nb(risk.instr, inst, params["emergency_stop"])
+        qty, reason = _decide_nb(
+            params,
+            state,
+            row,
+            rules,
+            rest,
+            led_equity,
+            pos_qty,
+            direction,
+            score_abs,
+            price,
+            atr_ticks,
+            cost_fraction,
+            explain,
+        )
+    state["last_reason"] = reason
     return qty

@@ -1,4 +1,8 @@
-"""What the risk kernels share: their state, exact limits of equity, order arithmetic."""
+"""What the risk kernels share: their state, exact limits of equity, order arithmetic.
+
+Kernels hand rows (records, plain pointers) to each other rather than the state's arrays: numba counts
+references of arrays with atomic instructions, which here cost more than the arithmetic.
+"""
 
 from typing import Any, NamedTuple
 
@@ -12,6 +16,7 @@ HOUR_NS = 3_600_000_000_000
 RING_SLOTS = 25  # the current hour and the 24 before it
 MONEY_LIMIT = 4.6e18  # a little below 2**62: a float64 product below it is an int64 product without overflow
 _ONE = 100_000_000
+_MOST = 2.3e18  # a little below 2**61
 _TOP = 4611686018427387904  # 2**62
 
 
@@ -66,12 +71,11 @@ class Others(NamedTuple):
 
 
 @kernel
-def others_nb(risk: RiskState, inst: int) -> Others:
+def others_nb(instr: np.ndarray[Any, Any], inst: int, emergency_stop: float) -> Others:
     """Sum up the other instruments as last stored by `heat_nb.refresh_nb`, with the caller's pending amounts.
 
     Pending orders bear open risk of `emergency_stop`, the widest stop allowed.
     """
-    instr = risk.instr
     asset = instr[inst]["asset"]
     bound = 0
     exposure = 0
@@ -98,13 +102,14 @@ def others_nb(risk: RiskState, inst: int) -> Others:
             if row["asset"] == asset:
                 same += total
     if pending_all > 0:
-        open_risk += part_ceil_nb(pending_all, risk.params[0]["emergency_stop"])
+        open_risk += part_ceil_nb(pending_all, emergency_stop)
     return Others(bound, exposure, same, open_risk, heat, known)
 
 
 @kernel
-def held_risk_nb(risk: RiskState, inst: int, qty: int, price: int, mult: int) -> int:
-    """Money units lost if `qty` (>= 0) lots go from `price` to the instrument's stop; without one: all."""
-    stop = risk.instr[inst]["stop"]
+def held_risk_nb(stop: int, qty: int, price: int, mult: int) -> int:
+    """Money units lost if `qty` (>= 0) lots go from `price` to `stop` (ticks); without one (0): all."""
     distance = abs(price - stop) if stop > 0 else price
+    if float(qty) * float(distance) * float(mult) >= _MOST:
+        return int(_MOST)  # a stop absurdly far away: more than any limit, and sums of it still fit
     return qty * distance * mult
