@@ -2,8 +2,8 @@
 
     python benchmarks/out_of_sample.py 1h BTC_USDT.parquet [more.parquet ...]
 
-Trains with the default settings on the bars of the files in turn (columns ts, open, high, low, close, volume) and
-prints the walk-forward scores. Nothing is written.
+Trains with the default settings on the bars of the files in turn (columns ts, open, high, low, close,
+volume) and prints the walk-forward scores. Nothing is written.
 """
 
 import sys
@@ -43,8 +43,8 @@ def main(timeframe, *files):
     for name, money in (("every", report.every), ("confident", report.confident)):
         values = np.array(money[1:4]) * 1e4
         print(
-            f"{name:>10}: {money.trades} trades, {values[0]:.2f} bp before and {values[1]:.2f} +- {values[2]:.2f} bp "
-            f"after {report.cost * 1e4:.0f} bp of costs"
+            f"{name:>10}: {money.trades} trades, {values[0]:.2f} bp before and "
+            f"{values[1]:.2f} +- {values[2]:.2f} bp after {report.cost * 1e4:.0f} bp of costs"
         )
     print(report.verdict)
 

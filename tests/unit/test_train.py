@@ -166,6 +166,9 @@ def test_verdicts_about_money(on_planted):
     for (net, error), words in expect.items():
         every = report.every._replace(net=net, net_error=error)
         assert words in training._verdict(report.mean, 0.01, every, 0.5, 0.02)
+    assert "too sure" not in report.verdict
+    sure = report.mean._replace(log_loss=0.7)
+    assert "too sure: log loss 0.7000" in training._verdict(sure, 0.01, report.every, 0.5, 0.02)
 
 
 def test_one_sided_markets_and_wrong_settings_are_refused():

@@ -378,6 +378,8 @@ def _verdict(mean: Scores, band: float, every: Expectancy, shuffled: float, shuf
         parts.append(f"{every.net:.3%} a trade after costs, which is not distinguishable from nothing")
     else:
         parts.append(f"yet it loses {-every.net:.3%} a trade after costs")
+    if mean.log_loss > math.log(2.0):
+        parts.append(f"its probabilities are too sure: log loss {mean.log_loss:.4f} where a coin has 0.6931")
     if mean.accuracy > SUSPICIOUS or mean.balanced > SUSPICIOUS:
         parts.append(f"suspiciously good (above {SUSPICIOUS:.0%}): look for a leak before believing it")
     return "; ".join(parts)
