@@ -209,16 +209,17 @@ def sync_lane_nb(
         other += left
     room = want - have - other
     least = max(spec["min_qty"], 1)
-    if room > 0 and (free == 0 or room < least) and other == 0 and have > 0:
-        # no place for one more leg, or too few lots for one: merge with a leg that stands
-        k = pick_leg_nb(o, inst, lane, side, price, max(least - room, 1), cancelled)
-        if room + leg_left_nb(o, inst, k, side, price) >= least:
-            return drop_leg_nb(o, inst, k, intents, n)
     while room >= least and free > 0 and spec["max_qty"] >= least:
         qty = min(room, spec["max_qty"])
         n = emit_leg_nb(o, inst, side, qty, price, lane, intents, n)
         room -= qty
         free -= 1
+    if room > 0 and other == 0 and have > 0:
+        # no place for one more leg, or too few lots for one: merge with a leg that is not full
+        k = pick_leg_nb(o, inst, lane, side, price, max(least - room, 1), cancelled)
+        left = leg_left_nb(o, inst, k, side, price)
+        if left < spec["max_qty"] and left + room >= least:
+            n = drop_leg_nb(o, inst, k, intents, n)
     return n
 
 
