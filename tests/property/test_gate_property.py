@@ -57,7 +57,9 @@ def oracle(control, params, spec, it, now, ref, opened, pos, red, verdicts):
             return c.R_NOT_ENABLED
         if control["mode"]:
             return c.R_MODE
-    if it["side"] not in (-1, 1) or not (1 <= it["type"] <= 3 and 1 <= it["tif"] <= 3 and 1 <= it["purpose"] <= 6):
+    if it["side"] not in (-1, 1) or not (
+        1 <= it["type"] <= 3 and 1 <= it["tif"] <= 3 and 1 <= it["purpose"] <= 6
+    ):
         return c.R_UNCHECKED
     if spec["money_mult"] <= 0:
         return c.R_INSTRUMENT

@@ -85,7 +85,7 @@ def _approve(o, model, k, side, qty, reduce, purpose, inst):
     model.orders.pop(old, None)
     o.table[slot : slot + 1].view(np.uint8)[:] = 0
     row = o.table[slot]
-    order = dict(qty=qty, side=side, flags=int(reduce), purpose=purpose, instrument=inst)
+    order = {"qty": qty, "side": side, "flags": int(reduce), "purpose": purpose, "instrument": inst}
     for name, value in order.items():
         row[name] = value
     row["id"], row["status"], row["action"] = k, c.ST_PENDING, c.ACT_NEW
@@ -110,7 +110,9 @@ def _check(o, model, positions):
                 counts[inst, ob.C_LANE + 2 * order["purpose"] + sell] += left
     assert (o.counts == counts).all()
     assert o.anomalies[: ob.AN_LEGS].sum() == model.bad
-    legs = {k for k, r in model.orders.items() if r["status"] in LIVE and r["flags"] and r["purpose"] in (3, 4)}
+    legs = {
+        k for k, r in model.orders.items() if r["status"] in LIVE and r["flags"] and r["purpose"] in (3, 4)
+    }
     assert {int(k) for k in o.legs.ravel() if k} <= legs
     assert len(legs) - np.count_nonzero(o.legs) <= o.anomalies[ob.AN_LEGS]
     for inst in range(N_INST):
@@ -124,7 +126,10 @@ ORDER = st.tuples(
 STEP = st.one_of(
     st.tuples(st.just("approve"), ORDER),
     st.tuples(st.sampled_from(["ack", "mark", "cancel", "reject"]), st.integers(0, 12)),
-    st.tuples(st.just("fill"), st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 6), st.integers(0, 9))),
+    st.tuples(
+        st.just("fill"),
+        st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 6), st.integers(0, 9)),
+    ),
     st.tuples(st.just("again"), st.integers(0, 30)),
 )
 

@@ -34,7 +34,7 @@ class Desk:
         self.pos = 0
 
     def sync(self, pos, stop=90, target=110):
-        """What sync asks for, after passing the gate and entering the table: [(action, purpose, qty or id)]."""
+        """What sync asks for, once it has passed the gate and stands in the table."""
         self.pos = pos
         n = sync_bracket_nb(self.o, self.specs[0], 0, pos, stop, target, self.intents, 0)
         twin = self.intents.copy()
@@ -49,7 +49,9 @@ class Desk:
             held = ob.reducing_nb(self.o, 0, side, purpose)
             where = self.box if cancel else self.o.table
             none = np.zeros(0, np.int64)
-            reason = gate_nb(self.s, self.specs[0], self.intents, i, 5, 100, 0, pos, held, none, 0, where, slot)
+            reason = gate_nb(
+                self.s, self.specs[0], self.intents, i, 5, 100, 0, pos, held, none, 0, where, slot
+            )
             assert reason == c.R_OK, (reason, it)
             if cancel:
                 assert ob.mark_canceling_nb(self.o, int(it["ref"]), 5) == 1
@@ -68,7 +70,11 @@ class Desk:
 
     def ids(self, purpose):
         rows = self.o.table
-        live = (rows["purpose"] == purpose) & (rows["status"] >= c.ST_PENDING) & (rows["status"] <= c.ST_CANCELING)
+        live = (
+            (rows["purpose"] == purpose)
+            & (rows["status"] >= c.ST_PENDING)
+            & (rows["status"] <= c.ST_CANCELING)
+        )
         return sorted(int(k) for k in rows["id"][live])
 
     def ack_all(self):
@@ -164,7 +170,8 @@ def test_a_flip_protects_the_new_side_at_once():
     d.sync(10)
     out = d.sync(-4, stop=110, target=90)
     assert out == [
-        ("cancel", STOP, 1, c.R_REQUOTE), new(STOP, 4, c.BUY), ("cancel", TARGET, 2, c.R_REQUOTE), new(TARGET, 4, c.BUY),
+        ("cancel", STOP, 1, c.R_REQUOTE), new(STOP, 4, c.BUY),
+        ("cancel", TARGET, 2, c.R_REQUOTE), new(TARGET, 4, c.BUY),
     ]  # fmt: skip
 
 

@@ -46,7 +46,7 @@ class Case:
             purpose=c.FOR_ENTRY,
             side=c.BUY,
         )
-        self.args = dict(now=10_000, ref=1000, open=0, pos=0, reducing=0, n=2, slot=4)
+        self.args = {"now": 10_000, "ref": 1000, "open": 0, "pos": 0, "reducing": 0, "n": 2, "slot": 4}
         self.verdicts = np.array([0, 0, -1], np.int64)
         self.orders = np.zeros(8, ORDER_DTYPE)
         self.orders.view(np.uint8)[:] = 0xAB

@@ -69,4 +69,6 @@ def test_plain_kernels_agree():
         k(a, *args)
         getattr(k, "py_func", k)(b, *args)
         assert a.control.tobytes() == b.control.tobytes()
-    assert m.may_lower_nb(a, 10**15, True) == getattr(m.may_lower_nb, "py_func", m.may_lower_nb)(b, 10**15, True)
+    assert m.may_lower_nb(a, 10**15, True) == getattr(m.may_lower_nb, "py_func", m.may_lower_nb)(
+        b, 10**15, True
+    )

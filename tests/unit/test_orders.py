@@ -160,7 +160,12 @@ def test_on_approved_takes_only_new_rows_once():
     assert ob.on_approved_nb(o, 2) == 0  # empty row
     assert ob.on_approved_nb(o, -1) == 0
     assert ob.on_approved_nb(o, 8) == 0
-    for field, value in (("action", c.ACT_CANCEL), ("status", c.ST_WORKING), ("instrument", 1), ("purpose", 7)):
+    for field, value in (
+        ("action", c.ACT_CANCEL),
+        ("status", c.ST_WORKING),
+        ("instrument", 1),
+        ("purpose", 7),
+    ):
         row = o.table[3]
         row["id"], row["qty"], row["status"], row["action"], row["purpose"] = 9, 5, c.ST_PENDING, c.ACT_NEW, 1
         row["instrument"] = 0
