@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bot4.execution.orders_nb import MAX_LEGS, OrdersState, find_nb
+from bot4.execution.orders_nb import MAX_LEGS, OrdersState, find_nb, locate_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
     ACT_CANCEL,
@@ -209,17 +209,48 @@ def sync_lane_nb(
         other += left
     room = want - have - other
     least = max(spec["min_qty"], 1)
-    if room > 0 and (free == 0 or room < least) and other == 0 and have > 0:
-        # no place for one more leg, or too few lots for one: merge with a leg that stands
-        k = pick_leg_nb(o, inst, lane, side, price, max(least - room, 1), cancelled)
-        if room + leg_left_nb(o, inst, k, side, price) >= least:
-            return drop_leg_nb(o, inst, k, intents, n)
     while room >= least and free > 0 and spec["max_qty"] >= least:
         qty = min(room, spec["max_qty"])
         n = emit_leg_nb(o, inst, side, qty, price, lane, intents, n)
         room -= qty
         free -= 1
+    if room > 0 and other == 0 and have > 0:
+        # no place for one more leg, or too few lots for one: merge with a leg that is not full
+        k = pick_leg_nb(o, inst, lane, side, price, max(least - room, 1), cancelled)
+        left = leg_left_nb(o, inst, k, side, price)
+        if left < spec["max_qty"] and left + room >= least:
+            n = drop_leg_nb(o, inst, k, intents, n)
     return n
+
+
+@kernel
+def lane_fits_nb(
+    table: np.ndarray[Any, Any],
+    meta: np.ndarray[Any, Any],
+    legs: np.ndarray[Any, Any],
+    pos_qty: int,
+    price: int,
+    lane: int,
+) -> bool:
+    """Whether the lane (`legs`: the instrument's row) is already right and nothing of it is being canceled.
+
+    The usual answer is yes; this asks it without the cost of the full comparison.
+    """
+    side = SELL if pos_qty > 0 else BUY
+    want = abs(pos_qty) if price > 0 else 0
+    have = 0
+    for k in range(lane * MAX_LEGS, (lane + 1) * MAX_LEGS):
+        if legs[k] == 0:
+            continue
+        slot = locate_nb(table, meta, legs[k])
+        if slot < 0:
+            return False
+        row = table[slot]
+        at = row["stop_price"] if lane == 0 else row["price"]
+        if int(np.int64(row["status"])) == ST_CANCELING or int(np.int64(row["side"])) != side or at != price:
+            return False
+        have += row["qty"] - row["filled"]
+    return bool(have == want)
 
 
 @kernel
@@ -240,5 +271,9 @@ def sync_bracket_nb(
     R_REQUOTE. The intents must be approved and entered (`on_approved_nb`, `mark_canceling_nb`) before the
     next call. When `intents` is full the rest follows in a later call.
     """
-    n = sync_lane_nb(o, spec, inst, pos_qty, stop_price, 0, intents, n)
-    return sync_lane_nb(o, spec, inst, pos_qty, target_price, 1, intents, n)
+    legs = o.legs[inst]
+    if not lane_fits_nb(o.table, o.meta, legs, pos_qty, stop_price, 0):
+        n = sync_lane_nb(o, spec, inst, pos_qty, stop_price, 0, intents, n)
+    if not lane_fits_nb(o.table, o.meta, legs, pos_qty, target_price, 1):
+        n = sync_lane_nb(o, spec, inst, pos_qty, target_price, 1, intents, n)
+    return n

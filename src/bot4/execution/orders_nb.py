@@ -113,30 +113,39 @@ def free_slot_nb(o: OrdersState, next_id: int) -> int:
     return best
 
 
+# Inner kernels take the few arrays or the row they need: each array handed to a compiled callee costs
+# a pair of atomic reference counts, and OrdersState holds eight.
+
+
 @kernel
-def find_nb(o: OrdersState, id: int) -> int:
+def locate_nb(table: np.ndarray[Any, Any], meta: np.ndarray[Any, Any], id: int) -> int:
     """The slot of order `id`, or -1."""
     if id <= 0:
         return -1
-    mask = len(o.table) - 1
-    for step in range(o.meta[M_PROBE] + 1):
+    mask = len(table) - 1
+    for step in range(meta[M_PROBE] + 1):
         slot = (id + step) & mask
-        if o.table[slot]["id"] == id and o.table[slot]["status"] != ST_NONE:
+        if table[slot]["id"] == id and table[slot]["status"] != ST_NONE:
             return slot
     return -1
 
 
 @kernel
-def expose_nb(o: OrdersState, slot: int, lots: int, orders: int) -> None:
-    """Add `lots` (may be negative) of the order in `slot` to the counters, and `orders` to the live count."""
-    row = o.table[slot]
+def find_nb(o: OrdersState, id: int) -> int:
+    """The slot of order `id`, or -1."""
+    return locate_nb(o.table, o.meta, id)
+
+
+@kernel
+def expose_nb(counts: np.ndarray[Any, Any], row: Any, lots: int, orders: int) -> None:
+    """Add `lots` (may be negative) of the order to the counters, and `orders` to the live count."""
     inst = int(np.int64(row["instrument"]))
     sell = 1 if int(np.int64(row["side"])) < 0 else 0
-    o.counts[inst, C_WORKING] += orders
-    o.counts[inst, C_BUY + sell] += lots
+    counts[inst, C_WORKING] += orders
+    counts[inst, C_BUY + sell] += lots
     if int(np.int64(row["flags"])) & OF_REDUCE_ONLY:
-        o.counts[inst, C_REDUCE_BUY + sell] += lots
-        o.counts[inst, C_LANE + 2 * int(np.int64(row["purpose"])) + sell] += lots
+        counts[inst, C_REDUCE_BUY + sell] += lots
+        counts[inst, C_LANE + 2 * int(np.int64(row["purpose"])) + sell] += lots
 
 
 @kernel
@@ -149,11 +158,9 @@ def leg_lane_nb(row: Any) -> int:
 
 
 @kernel
-def link_nb(o: OrdersState, slot: int) -> None:
+def link_nb(legs: np.ndarray[Any, Any], bracket: Any, anomalies: np.ndarray[Any, Any], row: Any) -> None:
     """Enter a new order in its instrument's bracket, if it belongs there."""
-    row = o.table[slot]
     inst = int(np.int64(row["instrument"]))
-    bracket = o.brackets[inst]
     if int(np.int64(row["purpose"])) == FOR_ENTRY:
         bracket["entry_id"] = row["id"]
         bracket["qty"] = row["qty"]
@@ -165,18 +172,16 @@ def link_nb(o: OrdersState, slot: int) -> None:
     else:
         bracket["target_id"] = row["id"]
     for k in range(lane * MAX_LEGS, (lane + 1) * MAX_LEGS):
-        if o.legs[inst, k] == 0:
-            o.legs[inst, k] = row["id"]
+        if legs[inst, k] == 0:
+            legs[inst, k] = row["id"]
             return
-    o.anomalies[AN_LEGS] += 1
+    anomalies[AN_LEGS] += 1
 
 
 @kernel
-def unlink_nb(o: OrdersState, slot: int) -> None:
+def unlink_nb(legs: np.ndarray[Any, Any], bracket: Any, row: Any) -> None:
     """Take an ended order out of its bracket; the ids there then name the newest live order, or 0."""
-    row = o.table[slot]
     inst = int(np.int64(row["instrument"]))
-    bracket = o.brackets[inst]
     if bracket["entry_id"] == row["id"]:
         bracket["entry_id"] = 0
     lane = leg_lane_nb(row)
@@ -184,9 +189,9 @@ def unlink_nb(o: OrdersState, slot: int) -> None:
         return
     newest = 0
     for k in range(lane * MAX_LEGS, (lane + 1) * MAX_LEGS):
-        if o.legs[inst, k] == row["id"]:
-            o.legs[inst, k] = 0
-        newest = max(newest, o.legs[inst, k])
+        if legs[inst, k] == row["id"]:
+            legs[inst, k] = 0
+        newest = max(newest, legs[inst, k])
     if lane == 0:
         bracket["stop_id"] = newest
     else:
@@ -194,20 +199,27 @@ def unlink_nb(o: OrdersState, slot: int) -> None:
 
 
 @kernel
-def end_nb(o: OrdersState, slot: int, status: int, reason: int, ts: int) -> None:
+def end_nb(
+    counts: np.ndarray[Any, Any],
+    legs: np.ndarray[Any, Any],
+    bracket: Any,
+    row: Any,
+    status: int,
+    reason: int,
+    ts: int,
+) -> None:
     """End a live order: give its unfilled lots back and leave the bracket."""
-    row = o.table[slot]
-    expose_nb(o, slot, row["filled"] - row["qty"], -1)
-    unlink_nb(o, slot)
+    expose_nb(counts, row, row["filled"] - row["qty"], -1)
+    unlink_nb(legs, bracket, row)
     row["status"] = status
     row["reason"] = reason
     row["ts_updated"] = ts
 
 
 @kernel
-def anomaly_nb(o: OrdersState, kind: int) -> int:
+def anomaly_nb(anomalies: np.ndarray[Any, Any], kind: int) -> int:
     """Count an anomaly; gives 0 back."""
-    o.anomalies[kind] += 1
+    anomalies[kind] += 1
     return 0
 
 
@@ -218,61 +230,60 @@ def on_approved_nb(o: OrdersState, slot: int) -> int:
     Ids must rise: the same row cannot be counted twice.
     """
     if slot < 0 or slot >= len(o.table):
-        return anomaly_nb(o, AN_MALFORMED)
+        return anomaly_nb(o.anomalies, AN_MALFORMED)
     row = o.table[slot]
     if (
         row["id"] <= o.meta[M_LAST_ID]
         or int(np.int64(row["status"])) != ST_PENDING
         or int(np.int64(row["action"])) != ACT_NEW
     ):
-        return anomaly_nb(o, AN_ILLEGAL)
+        return anomaly_nb(o.anomalies, AN_ILLEGAL)
     if int(np.int64(row["instrument"])) >= len(o.brackets) or int(np.int64(row["purpose"])) > FOR_FLATTEN:
-        return anomaly_nb(o, AN_MALFORMED)
+        return anomaly_nb(o.anomalies, AN_MALFORMED)
     o.meta[M_LAST_ID] = row["id"]
     o.meta[M_PROBE] = max(o.meta[M_PROBE], (slot - row["id"]) & (len(o.table) - 1))
-    expose_nb(o, slot, row["qty"], 1)
-    link_nb(o, slot)
+    expose_nb(o.counts, row, row["qty"], 1)
+    link_nb(o.legs, o.brackets[int(np.int64(row["instrument"]))], o.anomalies, row)
     return 1
 
 
 @kernel
 def on_ack_nb(o: OrdersState, id: int, ts: int) -> int:
     """The venue works the order; 1, or 0 with an anomaly counted."""
-    slot = find_nb(o, id)
+    slot = locate_nb(o.table, o.meta, id)
     if slot < 0:
-        return anomaly_nb(o, AN_UNKNOWN)
+        return anomaly_nb(o.anomalies, AN_UNKNOWN)
     row = o.table[slot]
     status = int(np.int64(row["status"]))
     if status == ST_PENDING:
         row["status"] = ST_WORKING
     elif status != ST_CANCELING:
-        return anomaly_nb(o, AN_ILLEGAL)
+        return anomaly_nb(o.anomalies, AN_ILLEGAL)
     row["ts_updated"] = ts
     return 1
 
 
 @kernel
-def seen_nb(o: OrdersState, id: int, seq: int) -> bool:
+def seen_nb(seen_id: np.ndarray[Any, Any], seen_seq: np.ndarray[Any, Any], id: int, seq: int) -> bool:
     """Whether trade `seq` of order `id` is among the last N_SEEN fills."""
     hits = 0
     for k in range(N_SEEN):
-        hits += (o.seen_seq[k] == seq) & (o.seen_id[k] == id)
+        hits += (seen_seq[k] == seq) & (seen_id[k] == id)
     return hits > 0
 
 
 @kernel
-def remember_nb(o: OrdersState, id: int, seq: int) -> None:
-    """Put trade `seq` of order `id` in place of the oldest one remembered."""
-    at = o.meta[M_SEEN] & (N_SEEN - 1)
-    o.seen_id[at] = id
-    o.seen_seq[at] = seq
-    o.meta[M_SEEN] += 1
-
-
-@kernel
-def book_fill_nb(o: OrdersState, slot: int, price: int, qty: int, fee: int, ts: int) -> None:
-    """Apply a fill that was found good: row, state and counters."""
-    row = o.table[slot]
+def book_fill_nb(
+    counts: np.ndarray[Any, Any],
+    legs: np.ndarray[Any, Any],
+    bracket: Any,
+    row: Any,
+    price: int,
+    qty: int,
+    fee: int,
+    ts: int,
+) -> bool:
+    """Apply a fill that was found good: row, state and counters; whether it came after the end."""
     status = int(np.int64(row["status"]))
     row["filled"] += qty
     row["cost"] += price * qty
@@ -280,15 +291,15 @@ def book_fill_nb(o: OrdersState, slot: int, price: int, qty: int, fee: int, ts: 
     row["ts_updated"] = ts
     done = row["filled"] == row["qty"]
     if not is_live_nb(status):
-        o.anomalies[AN_LATE] += 1
         if done:
             row["status"] = ST_FILLED
-        return
-    expose_nb(o, slot, -qty, 0)
+        return True
+    expose_nb(counts, row, -qty, 0)
     if done:
-        end_nb(o, slot, ST_FILLED, int(np.int64(row["reason"])), ts)
+        end_nb(counts, legs, bracket, row, ST_FILLED, int(np.int64(row["reason"])), ts)
     elif status != ST_CANCELING:
         row["status"] = ST_PARTIAL
+    return False
 
 
 @kernel
@@ -306,11 +317,11 @@ def on_fill_nb(
     FILL_UNKNOWN -1, FILL_OVER -2, FILL_DUPLICATE -3, FILL_MALFORMED -4: nothing was changed. `seq` is the
     venue's trade id; below zero the venue gives none and duplicates cannot be told from new fills.
     """
-    slot = find_nb(o, id)
+    slot = locate_nb(o.table, o.meta, id)
     if slot < 0:
         o.anomalies[AN_UNKNOWN] += 1
         return FILL_UNKNOWN
-    if seq >= 0 and seen_nb(o, id, seq):
+    if seq >= 0 and seen_nb(o.seen_id, o.seen_seq, id, seq):
         o.anomalies[AN_DUPLICATE] += 1
         return FILL_DUPLICATE
     row = o.table[slot]
@@ -320,22 +331,27 @@ def on_fill_nb(
     if qty > row["qty"] - row["filled"]:
         o.anomalies[AN_OVERFILL] += 1
         return FILL_OVER
-    book_fill_nb(o, slot, price, qty, fee, ts)
+    bracket = o.brackets[int(np.int64(row["instrument"]))]
+    if book_fill_nb(o.counts, o.legs, bracket, row, price, qty, fee, ts):
+        o.anomalies[AN_LATE] += 1
     if seq >= 0:
-        remember_nb(o, id, seq)
+        at = o.meta[M_SEEN] & (N_SEEN - 1)
+        o.seen_id[at] = id
+        o.seen_seq[at] = seq
+        o.meta[M_SEEN] += 1
     return int(row["qty"] - row["filled"])
 
 
 @kernel
 def mark_canceling_nb(o: OrdersState, id: int, ts: int) -> int:
     """A cancel was sent; exposure still counts. 1, or 0 with an anomaly counted."""
-    slot = find_nb(o, id)
+    slot = locate_nb(o.table, o.meta, id)
     if slot < 0:
-        return anomaly_nb(o, AN_UNKNOWN)
+        return anomaly_nb(o.anomalies, AN_UNKNOWN)
     row = o.table[slot]
     status = int(np.int64(row["status"]))
     if status != ST_PENDING and status != ST_WORKING and status != ST_PARTIAL:
-        return anomaly_nb(o, AN_ILLEGAL)
+        return anomaly_nb(o.anomalies, AN_ILLEGAL)
     row["status"] = ST_CANCELING
     row["ts_updated"] = ts
     return 1
@@ -344,25 +360,28 @@ def mark_canceling_nb(o: OrdersState, id: int, ts: int) -> int:
 @kernel
 def on_cancel_nb(o: OrdersState, id: int, reason: int, ts: int) -> int:
     """The order ended without further fill; 1, or 0 with an anomaly counted."""
-    slot = find_nb(o, id)
+    slot = locate_nb(o.table, o.meta, id)
     if slot < 0:
-        return anomaly_nb(o, AN_UNKNOWN)
-    if not is_live_nb(int(np.int64(o.table[slot]["status"]))):
-        return anomaly_nb(o, AN_ILLEGAL)
-    end_nb(o, slot, ST_CANCELED, reason, ts)
+        return anomaly_nb(o.anomalies, AN_UNKNOWN)
+    row = o.table[slot]
+    if not is_live_nb(int(np.int64(row["status"]))):
+        return anomaly_nb(o.anomalies, AN_ILLEGAL)
+    bracket = o.brackets[int(np.int64(row["instrument"]))]
+    end_nb(o.counts, o.legs, bracket, row, ST_CANCELED, reason, ts)
     return 1
 
 
 @kernel
 def on_reject_nb(o: OrdersState, id: int, reason: int, ts: int) -> int:
     """The venue refused the order, before any fill; 1, or 0 with an anomaly counted."""
-    slot = find_nb(o, id)
+    slot = locate_nb(o.table, o.meta, id)
     if slot < 0:
-        return anomaly_nb(o, AN_UNKNOWN)
+        return anomaly_nb(o.anomalies, AN_UNKNOWN)
     row = o.table[slot]
     if not is_live_nb(int(np.int64(row["status"]))) or row["filled"] != 0:
-        return anomaly_nb(o, AN_ILLEGAL)
-    end_nb(o, slot, ST_REJECTED, reason, ts)
+        return anomaly_nb(o.anomalies, AN_ILLEGAL)
+    bracket = o.brackets[int(np.int64(row["instrument"]))]
+    end_nb(o.counts, o.legs, bracket, row, ST_REJECTED, reason, ts)
     return 1
 
 
