@@ -92,7 +92,7 @@ def _check_width(ts: Array, width: int, path: Path) -> int:
     usual = int(values[counts.argmax()])
     if usual < width or (usual > width and not (values == width).any()):
         raise DataError(
-            f"{path}: bars are {duration_text(usual)} apart, but {duration_text(width)} was given as timeframe"
+            f"{path}: bars are {duration_text(usual)} apart, but the timeframe given is {duration_text(width)}"
         )
     return int((steps // width - 1).clip(0).sum())
 
@@ -166,7 +166,11 @@ def import_bar_file(
         raise DataError(f"timeframe {timeframe!r} is not positive")
     symbol, base, quote, kind = instrument_named(instrument, market, venue)
     warnings: list[str] = []
-    table = pick_columns(read_table(path, warnings, progress), KLINE, path)
+    whole = read_table(path, warnings, progress)
+    for name in ("venue", "exchange", "coin", "symbol"):
+        if name in whole.columns and whole[name].n_unique() > 1:
+            raise DataError(f"{path}: holds bars of several values of {name!r}; give one instrument a file")
+    table = pick_columns(whole, KLINE, path)
     sha = sha256_of(path)
     tally: dict[str, int] = {}
     prices, price_exp = same_scale([decimals(table[name]) for name in ("open", "high", "low", "close")])
@@ -211,8 +215,8 @@ def import_bar_file(
         "quarantined": sum(quality.values()),
         "instrument": symbol,
         "venue": venue,
-        "tick": str(made.tick),
-        "lot": str(made.lot),
+        "tick": f"{made.tick:f}",
+        "lot": f"{made.lot:f}",
         "clock_offset_ns": 0,
         "warnings": warnings,
     }

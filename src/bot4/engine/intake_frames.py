@@ -272,8 +272,8 @@ def _import_one(
     kept = writer.dataset.instruments[index]
     if offset < 0:
         warnings.append(
-            f"the recorder's clock ran at least {-offset / 1e6:.3f} ms behind the venue's; times are stored as "
-            f"recorded and shifted by {shift / 1e6:.3f} ms on reading"
+            f"the recorder's clock ran at least {-offset / 1e6:.3f} ms behind the venue's; times are stored "
+            f"as recorded and shifted by {shift / 1e6:.3f} ms on reading"
         )
     quarantined = sum(quality.values())
     return {
@@ -287,8 +287,8 @@ def _import_one(
         "book": book,
         "instrument": kept.symbol,
         "venue": venue,
-        "tick": str(kept.tick),
-        "lot": str(kept.lot),
+        "tick": f"{kept.tick:f}",
+        "lot": f"{kept.lot:f}",
         "clock_offset_ns": offset,
         "latency_ms": {"raw": median, "corrected": median + shift / 1e6, "base": BASE_LATENCY_NS / 1e6},
         "warnings": warnings,
