@@ -11,6 +11,7 @@ import numpy as np
 from bot4.engine.audit_nb import Audit, audit_nb
 from bot4.engine.intake_table import BAD, KLINE, decimals, pick_columns, read_table, same_scale, times_ns
 from bot4.engine.intake_text import Progress
+from bot4.kernels.records import records
 from bot4.market.book import new_book
 from bot4.market.grid import infer_step, plain_step
 from bot4.model import codes_nb as c
@@ -111,7 +112,7 @@ def _whole_lots(volume: Array, exp: int, tick: Decimal) -> tuple[Array, int, int
 
 def _bar_rows(cols: dict[str, Array], width: int) -> Array:
     """EV_BAR events."""
-    rows = np.zeros(len(cols["ts"]), EVENT_DTYPE)
+    rows = records(len(cols["ts"]), EVENT_DTYPE)
     rows["kind"] = c.EV_BAR
     rows["ts_venue"] = cols["ts"]
     rows["ts_local"] = cols["ts"] + width
@@ -256,7 +257,7 @@ def import_funding_file(path: Path, instrument: str, out: Path, venue: str) -> d
             tally["overlap"] = held
         if not len(cols["ts"]):
             return _empty(path, symbol, f"{path.name}: all {held} rates are in the data set already")
-        rows = np.zeros(len(cols["ts"]), EVENT_DTYPE)
+        rows = records(len(cols["ts"]), EVENT_DTYPE)
         rows["kind"] = c.EV_FUNDING
         rows["ts_venue"] = rows["ts_local"] = cols["ts"]
         rows["x"] = cols["rate"]

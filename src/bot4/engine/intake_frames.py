@@ -21,6 +21,7 @@ from bot4.engine.intake_text import (
     text_blocks,
     text_lines,
 )
+from bot4.kernels.records import records
 from bot4.market import binance_nb as b
 from bot4.market import scan_nb as s
 from bot4.market.book import new_book
@@ -110,7 +111,7 @@ def _parse_all(blocks: Iterable[bytes], symbol: str, many: bool, agg: bool, writ
     out = np.zeros(0, EVENT_DTYPE)
     for block in blocks:
         if len(out) < len(block) // 8 + 1:
-            out = np.zeros(len(block) // 8 + 1, EVENT_DTYPE)
+            out = records(len(block) // 8 + 1, EVENT_DTYPE)
         rows, exps = _parse_block(parser, block, exps, out)
         if not len(rows):
             continue
