@@ -37,7 +37,13 @@ def diff(first, last, previous=None, bids=(), asks=(), ms=T0):
 
 
 def snapshot(last, bids, asks, ms=T0):
-    return {"lastUpdateId": last, "E": ms, "T": ms, "bids": [list(x) for x in bids], "asks": [list(x) for x in asks]}
+    return {
+        "lastUpdateId": last,
+        "E": ms,
+        "T": ms,
+        "bids": [list(x) for x in bids],
+        "asks": [list(x) for x in asks],
+    }
 
 
 def rows(n=4096):
@@ -76,7 +82,11 @@ def session(frames=200, seed=7, perp=True):
             trade_id += 1
         elif kind == 1:
             b, a = max(bids), min(asks)
-            send(ticker(u, text(b), f"{bids[b]}.000", text(a), f"{asks[a]}.000", ms), ms + 2, "btcusdt@bookTicker")
+            send(
+                ticker(u, text(b), f"{bids[b]}.000", text(a), f"{asks[a]}.000", ms),
+                ms + 2,
+                "btcusdt@bookTicker",
+            )
         else:
             changed = ([], [])
             for _ in range(rng.randrange(1, 6)):

@@ -36,7 +36,14 @@ def outcome(text, **kw):
 def test_ticker_fields():
     events, _ = parse(line(ticker(77, ms=T0 - 5), stream="btcusdt@bookTicker"))
     (e,) = events
-    assert (e["kind"], e["price"], e["qty"], e["x"], e["y"], e["seq"]) == (c.EV_BOOK_TICKER, 1001, 1500, 1002, 2000, 77)
+    assert (e["kind"], e["price"], e["qty"], e["x"], e["y"], e["seq"]) == (
+        c.EV_BOOK_TICKER,
+        1001,
+        1500,
+        1002,
+        2000,
+        77,
+    )
     assert (e["ts_venue"], e["ts_local"]) == ((T0 - 5) * 10**6, T0 * 10**6)
     assert (e["instrument"], e["venue"], e["flags"]) == (3, 2, 0)
 
@@ -83,7 +90,18 @@ def test_snapshot_of_a_many_symbol_feed_must_be_near_the_last_price():
 
 
 def test_agg_trades_only_when_asked():
-    agg = {"e": "aggTrade", "E": T0, "s": "BTCUSDT", "a": 9, "p": "1.0", "q": "1", "f": 1, "l": 2, "T": T0, "m": True}
+    agg = {
+        "e": "aggTrade",
+        "E": T0,
+        "s": "BTCUSDT",
+        "a": 9,
+        "p": "1.0",
+        "q": "1",
+        "f": 1,
+        "l": 2,
+        "T": T0,
+        "m": True,
+    }
     assert outcome(line(agg)) == s.P_IGNORED
     events, _ = parse(line(agg), G_AGG=1)
     assert events["seq"].tolist() == [9]
@@ -203,6 +221,7 @@ def test_output_that_is_full_stops_before_the_frame():
 def oracle(text):
     """An independent reading: one tuple a record."""
     out = []
+
     def t(x):
         return int(Decimal(x) * 10)
 
@@ -223,7 +242,17 @@ def oracle(text):
         elif data["e"] == "trade":
             out.append((c.EV_TRADE, int(local), t(data["p"]), q(data["q"]), 0, 0, data["t"]))
         else:
-            out.append((c.EV_BOOK_TICKER, int(local), t(data["b"]), q(data["B"]), t(data["a"]), q(data["A"]), data["u"]))
+            out.append(
+                (
+                    c.EV_BOOK_TICKER,
+                    int(local),
+                    t(data["b"]),
+                    q(data["B"]),
+                    t(data["a"]),
+                    q(data["A"]),
+                    data["u"],
+                )
+            )
     return out
 
 

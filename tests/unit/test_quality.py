@@ -124,7 +124,9 @@ def test_counts_by_instrument_and_reason():
 
 
 def test_batch_equals_step_and_compiled_equals_plain():
-    tape = np.concatenate([trade(k, 10_000 * (2 if k % 13 == 5 else 1), seq=k + 1 - k % 3) for k in range(60)])
+    tape = np.concatenate(
+        [trade(k, 10_000 * (2 if k % 13 == 5 else 1), seq=k + 1 - k % 3) for k in range(60)]
+    )
     tape = tape.view(np.recarray) if NO_JIT else tape
     codes = np.zeros(len(tape), np.uint8)
     refused = q.check_batch_nb(new_quality(1), q.QualityParams(), tape, codes)
