@@ -11,6 +11,7 @@ import numpy as np
 from bot4.engine.audit_nb import Audit, audit_nb
 from bot4.engine.intake_table import BAD, KLINE, decimals, pick_columns, read_table, same_scale, times_ns
 from bot4.engine.intake_text import Progress
+from bot4.kernels.records import records
 from bot4.market.book import new_book
 from bot4.market.grid import infer_step, plain_step
 from bot4.model import codes_nb as c
@@ -92,7 +93,7 @@ def _check_width(ts: Array, width: int, path: Path) -> int:
     usual = int(values[counts.argmax()])
     if usual < width or (usual > width and not (values == width).any()):
         raise DataError(
-            f"{path}: bars are {duration_text(usual)} apart, but {duration_text(width)} was given as timeframe"
+            f"{path}: bars are {duration_text(usual)} apart, but the timeframe given is {duration_text(width)}"
         )
     return int((steps // width - 1).clip(0).sum())
 
@@ -111,7 +112,7 @@ def _whole_lots(volume: Array, exp: int, tick: Decimal) -> tuple[Array, int, int
 
 def _bar_rows(cols: dict[str, Array], width: int) -> Array:
     """EV_BAR events."""
-    rows = np.zeros(len(cols["ts"]), EVENT_DTYPE)
+    rows = records(len(cols["ts"]), EVENT_DTYPE)
     rows["kind"] = c.EV_BAR
     rows["ts_venue"] = cols["ts"]
     rows["ts_local"] = cols["ts"] + width
@@ -166,7 +167,11 @@ def import_bar_file(
         raise DataError(f"timeframe {timeframe!r} is not positive")
     symbol, base, quote, kind = instrument_named(instrument, market, venue)
     warnings: list[str] = []
-    table = pick_columns(read_table(path, warnings, progress), KLINE, path)
+    whole = read_table(path, warnings, progress)
+    for name in ("venue", "exchange", "coin", "symbol"):
+        if name in whole.columns and whole[name].n_unique() > 1:
+            raise DataError(f"{path}: holds bars of several values of {name!r}; give one instrument a file")
+    table = pick_columns(whole, KLINE, path)
     sha = sha256_of(path)
     tally: dict[str, int] = {}
     prices, price_exp = same_scale([decimals(table[name]) for name in ("open", "high", "low", "close")])
@@ -211,8 +216,8 @@ def import_bar_file(
         "quarantined": sum(quality.values()),
         "instrument": symbol,
         "venue": venue,
-        "tick": str(made.tick),
-        "lot": str(made.lot),
+        "tick": f"{made.tick:f}",
+        "lot": f"{made.lot:f}",
         "clock_offset_ns": 0,
         "warnings": warnings,
     }
@@ -252,7 +257,7 @@ def import_funding_file(path: Path, instrument: str, out: Path, venue: str) -> d
             tally["overlap"] = held
         if not len(cols["ts"]):
             return _empty(path, symbol, f"{path.name}: all {held} rates are in the data set already")
-        rows = np.zeros(len(cols["ts"]), EVENT_DTYPE)
+        rows = records(len(cols["ts"]), EVENT_DTYPE)
         rows["kind"] = c.EV_FUNDING
         rows["ts_venue"] = rows["ts_local"] = cols["ts"]
         rows["x"] = cols["rate"]

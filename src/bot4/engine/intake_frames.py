@@ -21,6 +21,7 @@ from bot4.engine.intake_text import (
     text_blocks,
     text_lines,
 )
+from bot4.kernels.records import records
 from bot4.market import binance_nb as b
 from bot4.market import scan_nb as s
 from bot4.market.book import new_book
@@ -110,7 +111,7 @@ def _parse_all(blocks: Iterable[bytes], symbol: str, many: bool, agg: bool, writ
     out = np.zeros(0, EVENT_DTYPE)
     for block in blocks:
         if len(out) < len(block) // 8 + 1:
-            out = np.zeros(len(block) // 8 + 1, EVENT_DTYPE)
+            out = records(len(block) // 8 + 1, EVENT_DTYPE)
         rows, exps = _parse_block(parser, block, exps, out)
         if not len(rows):
             continue
@@ -272,8 +273,8 @@ def _import_one(
     kept = writer.dataset.instruments[index]
     if offset < 0:
         warnings.append(
-            f"the recorder's clock ran at least {-offset / 1e6:.3f} ms behind the venue's; times are stored as "
-            f"recorded and shifted by {shift / 1e6:.3f} ms on reading"
+            f"the recorder's clock ran at least {-offset / 1e6:.3f} ms behind the venue's; times are stored "
+            f"as recorded and shifted by {shift / 1e6:.3f} ms on reading"
         )
     quarantined = sum(quality.values())
     return {
@@ -287,8 +288,8 @@ def _import_one(
         "book": book,
         "instrument": kept.symbol,
         "venue": venue,
-        "tick": str(kept.tick),
-        "lot": str(kept.lot),
+        "tick": f"{kept.tick:f}",
+        "lot": f"{kept.lot:f}",
         "clock_offset_ns": offset,
         "latency_ms": {"raw": median, "corrected": median + shift / 1e6, "base": BASE_LATENCY_NS / 1e6},
         "warnings": warnings,

@@ -61,7 +61,8 @@ def pick_columns(table: pl.DataFrame, need: tuple[str, ...], path: Path) -> pl.D
         old = next((lower[name] for name in NAMES[new] if name in lower), None)
         if old is None:
             raise DataError(
-                f"{path}: no column {new!r} (any of {', '.join(NAMES[new])}); found {', '.join(table.columns)}"
+                f"{path}: no column {new!r} (any of {', '.join(NAMES[new])}); "
+                f"found {', '.join(table.columns)}"
             )
         chosen.append(pl.col(old).alias(new))
     return table.select(chosen)

@@ -15,27 +15,17 @@ BAR_TIME = 0
 BAR_TICK = 1
 BAR_VOLUME = 2
 
-_FIELDS = ("ts_open", "ts_close", "open", "high", "low", "close", "volume", "buy_volume", "trades")
-_BAR_DTYPE = np.dtype([(name, "<i8") for name in _FIELDS])
-_RULE_DTYPE = np.dtype([(name, "<i8") for name in ("kind", "size", "late", "bars", "closed_at")])
+FIELDS = ("ts_open", "ts_close", "open", "high", "low", "close", "volume", "buy_volume", "trades")
+BAR_DTYPE = np.dtype([(name, "<i8") for name in FIELDS])
+RULE_DTYPE = np.dtype([(name, "<i8") for name in ("kind", "size", "late", "bars", "closed_at")])
 
 
 class BarState(NamedTuple):
-    """Bars of all instruments. Prices in ticks, volumes in lots, times in ns."""
+    """Bars of all instruments; make it with `bot4.market.bars.new_bars`. Prices in ticks, volumes in lots, times in ns."""
 
     rule: Array  # kind (BAR_*), size (ns, trades or lots), late trades, bars closed, last close time
     current: Array  # the open bar; trades == 0: none
     closed: Array  # the bar closed last
-
-
-def new_bars(n: int, kind: int = BAR_TIME, size: int = 60_000_000_000) -> BarState:
-    """Bars of `n` instruments, all by the same rule; set `rule[i]` for another one."""
-    if kind not in (BAR_TIME, BAR_TICK, BAR_VOLUME) or size <= 0:
-        raise ValueError(f"bar kind {kind} with size {size}: kind is 0, 1 or 2 and size positive")
-    rule = np.zeros(n, _RULE_DTYPE)
-    rule["kind"] = kind
-    rule["size"] = size
-    return BarState(rule, np.zeros(n, _BAR_DTYPE), np.zeros(n, _BAR_DTYPE))
 
 
 @kernel

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bot4.kernels.ladder_nb import new_ladder
+from bot4.kernels.records import records
 from bot4.market.book_nb import BookState
 from bot4.model.events import EVENT_DTYPE
 
@@ -42,4 +43,6 @@ TOP_DTYPE = np.dtype(
 
 def new_book(n: int, window: int = 131072, far: int = 32768, pending: int = 16384) -> BookState:
     """Empty, invalid books of `n` instruments; `pending` records may wait for a snapshot each."""
-    return BookState(new_ladder(n, window, far), np.zeros(n, TOP_DTYPE), np.zeros((n, pending), EVENT_DTYPE))
+    return BookState(
+        new_ladder(n, window, far), records(n, TOP_DTYPE), records((n, pending), EVENT_DTYPE)
+    )

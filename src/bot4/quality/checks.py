@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bot4.kernels.records import records
 from bot4.quality import checks_nb as q
 
 QUALITY_DTYPE = np.dtype(
@@ -30,7 +31,7 @@ NAMES = {
 
 def new_quality(n: int) -> q.QualityState:
     """Fresh checks of `n` instruments."""
-    rows = np.zeros(n, QUALITY_DTYPE)
+    rows = records(n, QUALITY_DTYPE)
     for name in ("venue_max", "moved_at", "bar_at", "trade_id"):
         rows[name] = -(2**62)
     return q.QualityState(rows, np.zeros((n, 3, 4)), np.zeros((n, q.N_Q), np.int64))

@@ -34,6 +34,7 @@ _BACK_RUN = 16  # so many events in a row with an earlier venue time: the venue'
 _ORDER_RUN = 64  # so many lower ids in a row: the venue restarted its numbering
 _MEAN_TO_SIGMA = 1.2533141373155001  # sigma / mean |x| of a normal: sqrt(pi / 2)
 _DECAY = 0.02
+_JOINED = 2.5  # limits of a bar whose open agrees with the last close
 
 
 class QualityParams(NamedTuple):
@@ -82,8 +83,12 @@ def _stale_nb(rows: Array, inst: int, stale_ns: int, ev: Array) -> bool:
 
 
 @kernel
-def _outlier_nb(levels: Array, inst: int, stream: int, price: float, params: QualityParams) -> bool:
+def _outlier_nb(
+    levels: Array, inst: int, stream: int, price: float, params: QualityParams, widen: float
+) -> bool:
     """Whether `price` jumps away from the stream's level; moves level and scale otherwise.
+
+    `widen` multiplies both limits.
 
     Scale: exponentially weighted mean of |log return|, each clipped at `sigmas` scales so that an
     outlier cannot widen its own gate. A level that `confirm` events in a row agree on is the new one.
@@ -94,7 +99,7 @@ def _outlier_nb(levels: Array, inst: int, stream: int, price: float, params: Qua
         return False
     move = abs(math.log(price / last))
     scale = levels[inst, stream, 1] * _MEAN_TO_SIGMA
-    if move <= params.jump or move <= params.sigmas * scale:
+    if move <= widen * params.jump or move <= widen * params.sigmas * scale:
         limit = max(params.sigmas * scale, params.jump)
         levels[inst, stream, 1] += _DECAY * (min(move, limit) - levels[inst, stream, 1])
         levels[inst, stream, 0] = price
@@ -130,7 +135,7 @@ def _trade_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) -> i
                 return Q_ORDER
         row.order_run = 0
         row.trade_id = ev.seq
-    if _outlier_nb(q.levels, inst, _TRADES, float(ev.price), params):
+    if _outlier_nb(q.levels, inst, _TRADES, float(ev.price), params, 1.0):
         return Q_OUTLIER
     return Q_OK
 
@@ -151,7 +156,11 @@ def _bar_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) -> int
     if ev.ts_venue < row.bar_at:
         return Q_ORDER
     row.bar_at = ev.ts_venue
-    if _outlier_nb(q.levels, inst, _BARS, float(ev.price), params):
+    # a bar that opens where the last one closed has traded its way there: only a far larger move
+    # is suspect then
+    last = q.levels[inst, _BARS, 0]
+    joined = last > 0.0 and abs(math.log(float(ev.x) / last)) <= params.jump
+    if _outlier_nb(q.levels, inst, _BARS, float(ev.price), params, _JOINED if joined else 1.0):
         return Q_OUTLIER
     return Q_OK
 
@@ -177,7 +186,7 @@ def _verdict_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) ->
             return Q_PRICE
         if ev.qty < 0 or ev.y < 0:
             return Q_QTY
-        if _outlier_nb(q.levels, inst, _QUOTES, 0.5 * (float(ev.price) + float(ev.x)), params):
+        if _outlier_nb(q.levels, inst, _QUOTES, 0.5 * (float(ev.price) + float(ev.x)), params, 1.0):
             return Q_OUTLIER
     return Q_OK
 

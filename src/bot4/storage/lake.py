@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bot4.kernels.records import records
 from bot4.model.errors import DataError, StorageError
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.instrument import Instrument
@@ -85,7 +86,7 @@ def load_part(folder: Path, part: Part, tick: Decimal, lot: Decimal) -> Rows:
     path = folder / "parts" / part.file
     try:
         frame = pl.read_parquet(path)
-        rows = np.zeros(frame.height, EVENT_DTYPE)
+        rows = records(frame.height, EVENT_DTYPE)
         for name in EVENT_DTYPE.names or ():
             rows[name] = frame[name].to_numpy()
     except (OSError, pl.exceptions.PolarsError) as error:
