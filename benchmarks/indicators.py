@@ -11,7 +11,6 @@ for it, and the ratio is taken against bot4 computing every group.
 """
 
 import argparse
-import gzip
 import json
 import sys
 import time
@@ -93,9 +92,7 @@ INDICATORS: dict[str, tuple[str, str, dict[str, float], tuple[str | None, ...]]]
 
 
 def read_bars(path: Path, limit: int) -> Columns:
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as file:
-        table = np.loadtxt(file, delimiter=",", skiprows=1, usecols=(1, 2, 3, 4, 5), max_rows=limit)
+    table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(1, 2, 3, 4, 5), max_rows=limit)
     bars = {name: np.ascontiguousarray(table[:, i]) for i, name in enumerate("ohlcv")}
     bars["ts"] = 1_640_991_660_000_000_000 + np.arange(len(table)) * 60_000_000_000
     return bars
