@@ -32,12 +32,12 @@ TAU_FLOW_S: Final = 15.0  # order flow, quote rate, trades
 TAU_VOL_S: Final = 60.0  # volatility of the mid
 DEPTH_LEVELS: Final = 5
 
-# float64 row
-(P_MID, P_OFI, P_OFI_ABS, P_QUOTES, P_VOL, P_SIGNED, P_VOLUME, P_VALUE) = range(8)
-N_BOOK_STATE = 8
-# int64 row
-(C_QUOTES, C_TS, C_BID, C_BID_QTY, C_ASK, C_ASK_QTY, C_TRADES, C_TRADE_TS) = range(8)
-N_BOOK_COUNTERS = 8
+BOOK_DTYPE: Final = np.dtype(
+    [(name, "<i8") for name in ("quotes", "ts", "bid", "bid_qty", "ask", "ask_qty", "trades", "trade_ts")]
+    + [(name, "<f8") for name in ("mid", "ofi", "ofi_abs", "rate", "moves", "signed", "volume", "value")],
+    align=True,
+)
+"""State of one instrument: the last quote, counts, decayed sums."""
 
 _FADE = -1e-9 / 60.0
 
@@ -45,8 +45,7 @@ _FADE = -1e-9 / 60.0
 class BookFeatures(NamedTuple):
     """State of the book features, one instrument a row (see `bot4.features.state`)."""
 
-    state: np.ndarray[Any, Any]  # float64 (n, N_BOOK_STATE)
-    counters: np.ndarray[Any, Any]  # int64 (n, N_BOOK_COUNTERS)
+    state: np.ndarray[Any, Any]  # BOOK_DTYPE (n,)
     values: np.ndarray[Any, Any]  # float64 (n, N_BOOK); NaN until known
 
 
@@ -59,47 +58,45 @@ def _fade_nb(dt_ns: int) -> float:
 
 
 @kernel
-def _lose_quote_nb(k: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> None:
+def _lose_quote_nb(s: Any, out: np.ndarray[Any, Any]) -> None:
     """Forget the quote: a book without two sides has no spread, mid or imbalance."""
-    k[C_QUOTES] = 0
+    s["quotes"] = 0
     for j in range(B_TRADE_IMBALANCE):
         out[j] = np.nan
 
 
 @kernel
-def _order_flow_nb(k: np.ndarray[Any, Any], bid: int, bid_qty: int, ask: int, ask_qty: int) -> float:
+def _order_flow_nb(s: Any, bid: int, bid_qty: int, ask: int, ask_qty: int) -> float:
     """Order flow of one change of the best quotes, in lots.
 
     Cont, Kukanov and Stoikov, "The price impact of order book events", 2014, eq. 4: what a higher
     bid brings and a lower one takes away, less the same of the ask.
     """
     flow = 0
-    if bid >= k[C_BID]:
+    if bid >= s["bid"]:
         flow += bid_qty
-    if bid <= k[C_BID]:
-        flow -= k[C_BID_QTY]
-    if ask <= k[C_ASK]:
+    if bid <= s["bid"]:
+        flow -= s["bid_qty"]
+    if ask <= s["ask"]:
         flow -= ask_qty
-    if ask >= k[C_ASK]:
-        flow += k[C_ASK_QTY]
+    if ask >= s["ask"]:
+        flow += s["ask_qty"]
     return float(flow)
 
 
 @kernel
-def _quote_moments_nb(
-    p: np.ndarray[Any, Any], out: np.ndarray[Any, Any], fade: float, flow: float, move: float
-) -> None:
+def _quote_moments_nb(s: Any, out: np.ndarray[Any, Any], fade: float, flow: float, move: float) -> None:
     """Decay the sums of order flow, quotes and squared moves, add this event, write their features."""
     half = fade * fade
     fast = half * half
-    p[P_OFI] = p[P_OFI] * fast + flow
-    p[P_OFI_ABS] = p[P_OFI_ABS] * fast + abs(flow)
-    p[P_QUOTES] = p[P_QUOTES] * fast + 1.0
-    p[P_VOL] = p[P_VOL] * fade + move * move
-    out[B_OFI] = p[P_OFI]
-    out[B_OFI_RATIO] = p[P_OFI] / p[P_OFI_ABS] if p[P_OFI_ABS] > 0.0 else 0.0
-    out[B_QUOTE_RATE] = p[P_QUOTES] / TAU_FLOW_S
-    out[B_MID_VOL] = math.sqrt(p[P_VOL] / TAU_VOL_S)
+    s["ofi"] = s["ofi"] * fast + flow
+    s["ofi_abs"] = s["ofi_abs"] * fast + abs(flow)
+    s["rate"] = s["rate"] * fast + 1.0
+    s["moves"] = s["moves"] * fade + move * move
+    out[B_OFI] = s["ofi"]
+    out[B_OFI_RATIO] = s["ofi"] / s["ofi_abs"] if s["ofi_abs"] > 0.0 else 0.0
+    out[B_QUOTE_RATE] = s["rate"] / TAU_FLOW_S
+    out[B_MID_VOL] = math.sqrt(s["moves"] / TAU_VOL_S)
 
 
 @kernel
@@ -114,11 +111,10 @@ def update_quote_nb(
     A side that is missing, or a crossed or locked book, turns the quote features into NaN until the
     book is whole; order flow then starts from the new quote, and the decayed sums live on.
     """
-    p = bf.state[inst]
-    k = bf.counters[inst]
+    s = bf.state[inst]
     out = bf.values[inst]
     if bid <= 0 or ask <= bid or bid_qty <= 0 or ask_qty <= 0:
-        _lose_quote_nb(k, out)
+        _lose_quote_nb(s, out)
         return
     spread = float(ask - bid)
     mid = 0.5 * float(bid + ask)
@@ -128,16 +124,16 @@ def update_quote_nb(
     out[B_MID] = mid
     out[B_MICROPRICE] = bid + spread * (bid_qty / size)
     out[B_IMBALANCE_1] = (bid_qty - ask_qty) / size
-    if k[C_QUOTES] > 0:
-        flow = _order_flow_nb(k, bid, bid_qty, ask, ask_qty)
-        _quote_moments_nb(p, out, _fade_nb(ts - k[C_TS]), flow, mid / p[P_MID] - 1.0)
-    p[P_MID] = mid
-    k[C_QUOTES] += 1
-    k[C_TS] = ts
-    k[C_BID] = bid
-    k[C_BID_QTY] = bid_qty
-    k[C_ASK] = ask
-    k[C_ASK_QTY] = ask_qty
+    if s["quotes"] > 0:
+        flow = _order_flow_nb(s, bid, bid_qty, ask, ask_qty)
+        _quote_moments_nb(s, out, _fade_nb(ts - s["ts"]), flow, mid / s["mid"] - 1.0)
+    s["mid"] = mid
+    s["quotes"] += 1
+    s["ts"] = ts
+    s["bid"] = bid
+    s["bid_qty"] = bid_qty
+    s["ask"] = ask
+    s["ask_qty"] = ask_qty
 
 
 @kernel
@@ -149,20 +145,19 @@ def update_trade_nb(bf: BookFeatures, inst: int, ts: int, price: int, qty: int, 
     """
     if qty <= 0 or price <= 0:
         return
-    p = bf.state[inst]
-    k = bf.counters[inst]
+    s = bf.state[inst]
     out = bf.values[inst]
-    fade = _fade_nb(ts - k[C_TRADE_TS]) if k[C_TRADES] > 0 else 0.0
+    fade = _fade_nb(ts - s["trade_ts"]) if s["trades"] > 0 else 0.0
     half = fade * fade
     fast = half * half
     size = float(qty)
-    p[P_SIGNED] = p[P_SIGNED] * fast + (-size if buyer_maker else size)
-    p[P_VOLUME] = p[P_VOLUME] * fast + size
-    p[P_VALUE] = p[P_VALUE] * fast + size * price
-    out[B_TRADE_IMBALANCE] = p[P_SIGNED] / p[P_VOLUME]
-    out[B_TRADE_VWAP] = p[P_VALUE] / p[P_VOLUME]
-    k[C_TRADES] += 1
-    k[C_TRADE_TS] = max(ts, k[C_TRADE_TS])
+    s["signed"] = s["signed"] * fast + (-size if buyer_maker else size)
+    s["volume"] = s["volume"] * fast + size
+    s["value"] = s["value"] * fast + size * price
+    out[B_TRADE_IMBALANCE] = s["signed"] / s["volume"]
+    out[B_TRADE_VWAP] = s["value"] / s["volume"]
+    s["trades"] += 1
+    s["trade_ts"] = max(ts, s["trade_ts"])
 
 
 @kernel

@@ -125,6 +125,8 @@ _MOMENTS: Final = ("bollinger", "volume_z", "close_z")  # sum and sum of squares
 _COUNTERS: Final = (
     "bars",  # folded so far
     "groups",  # bit g: group g is computed
+    "first",  # the features computed lie in [first, end)
+    "end",
     "flat",  # consecutive bars whose close equals the close before
     "flat_volume",  # the same of volume
     "dry",  # consecutive bars without volume

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bot4.features.book_nb import N_BOOK_COUNTERS, N_BOOK_STATE, BookFeatures
+from bot4.features.book_nb import BOOK_DTYPE, BookFeatures
 from bot4.features.layout_nb import GROUP_OF, N_GROUPS, STATE_DTYPE, FeatureState
 from bot4.model.feature_layout_nb import FEATURE_NAMES, N_BOOK, N_FEATURES
 
@@ -18,8 +18,7 @@ def new_features(n_instruments: int) -> FeatureState:
 def new_book_features(n_instruments: int) -> BookFeatures:
     """Return a fresh state of the book features: nothing seen, every value NaN."""
     return BookFeatures(
-        state=np.zeros((n_instruments, N_BOOK_STATE), np.float64),
-        counters=np.zeros((n_instruments, N_BOOK_COUNTERS), np.int64),
+        state=np.zeros(n_instruments, BOOK_DTYPE),
         values=np.full((n_instruments, N_BOOK), np.nan),
     )
 

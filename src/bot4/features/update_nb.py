@@ -88,6 +88,7 @@ from bot4.features.layout_nb import (
     G_TRIX,
     G_VOLUME_Z,
     G_VWAP,
+    GROUP_OF,
     N_FEATURES,
     N_GROUPS,
     RING_MASK,
@@ -293,9 +294,13 @@ def start_nb(s: Any, mask: np.ndarray[Any, Any]) -> None:
         if mask[g] != 0:
             bits |= 1 << g
     s["groups"] = bits
+    s["first"] = N_FEATURES
     out = s["out"]
     for j in range(N_FEATURES):
         out[j] = math.nan
+        if mask[GROUP_OF[j]] != 0:
+            s["first"] = min(s["first"], j)
+            s["end"] = j + 1
 
 
 @kernel
@@ -323,5 +328,5 @@ def update_bar_nb(
         start_nb(s, mask)
     fold_bar_nb(s, ts, (o, h, lo, c, v))
     out = s["out"]
-    for j in range(N_FEATURES):
+    for j in range(s["first"], s["end"]):
         fs.values[inst, j] = out[j]
