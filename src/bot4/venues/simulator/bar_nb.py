@@ -6,6 +6,8 @@ traded through it, and a bar that holds both stop and target of a position takes
 
 import math
 
+import numpy as np
+
 from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
     BUY,
@@ -162,7 +164,7 @@ def _limits_through(sim: Sim, spec: Array, inst: int, side: int, bar: tuple[int,
 def bar_open(sim: Sim, spec: Array, events: Array, i: int) -> None:
     """The opening print: only the open is known. Stops first, then limits, then what waited."""
     orders = sim["orders"]
-    inst = int(events[i]["instrument"])
+    inst = np.int64(events[i]["instrument"])
     price = events[i]["x"]
     sim["meta"][inst, M_PRICE] = price
     sim["meta"][inst, M_OPEN_TS] = events[i]["ts_venue"]
@@ -185,7 +187,7 @@ def _target_through(sim: Sim, inst: int, side: int, low: int, high: int) -> bool
     slot = sim["meta"][inst, M_LISTS + list_of(side)]
     while slot >= 0:
         price = orders[slot, O_PRICE]
-        if int(orders[slot, O_FLAGS]) & OF_REDUCE_ONLY and (price > low if side == BUY else price < high):
+        if orders[slot, O_FLAGS] & OF_REDUCE_ONLY and (price > low if side == BUY else price < high):
             return True
         slot = orders[slot, O_NEXT]
     return False
@@ -212,7 +214,7 @@ def bar_range(sim: Sim, spec: Array, events: Array, i: int) -> None:
 
     These fills reach us no later than the bar itself.
     """
-    inst = int(events[i]["instrument"])
+    inst = np.int64(events[i]["instrument"])
     high = events[i]["y"]
     low = events[i]["seq"]
     now = sim["ctl"][C_NOW]

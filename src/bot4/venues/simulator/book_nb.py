@@ -5,6 +5,8 @@ risk-averse and power-law probabilistic queue), so that results can be compared.
 taking limit order could not fill rests instead of filling at its limit, and a triggered stop exists.
 """
 
+import numpy as np
+
 from bot4.kernels.jit_nb import kernel
 from bot4.kernels.ladder_nb import side_clear, side_qty, side_set
 from bot4.model.codes_nb import BUY, FLAG_BID, FLAG_BUYER_MAKER, FLAG_LAST, FLAG_MAKER
@@ -66,7 +68,7 @@ def _queue_change(sim: Sim, inst: int, side: int, tick: int, qty: int) -> None:
                 orders[slot, O_TRADED] = 0
                 if shrink >= 0:
                     lots = front_after_cancels(front / _UNIT, before, shrink, sim["par"][P_POWER])
-                    front = int(lots * _UNIT)
+                    front = np.int64(lots * _UNIT)
             orders[slot, O_FRONT] = min(front, qty << FRONT_BITS)
         slot = orders[slot, O_NEXT]
 
@@ -158,8 +160,8 @@ def stops_by_quote(sim: Sim, spec: Array, inst: int) -> None:
 @kernel
 def book_depth(sim: Sim, spec: Array, events: Array, i: int) -> None:
     """One depth level of the feed."""
-    inst = int(events[i]["instrument"])
-    flags = int(events[i]["flags"])
+    inst = np.int64(events[i]["instrument"])
+    flags = np.int64(events[i]["flags"])
     side = L_BID if flags & FLAG_BID else L_ASK
     sim["meta"][inst, M_DEPTH] = 1
     _level(sim, spec, inst, side, events[i]["price"], events[i]["qty"])
@@ -170,7 +172,7 @@ def book_depth(sim: Sim, spec: Array, events: Array, i: int) -> None:
 @kernel
 def book_clear(sim: Sim, events: Array, i: int) -> None:
     """A snapshot begins: its levels follow."""
-    inst = int(events[i]["instrument"])
+    inst = np.int64(events[i]["instrument"])
     side_clear(sim["sides"][inst, L_BID])
     side_clear(sim["sides"][inst, L_ASK])
 
@@ -188,7 +190,7 @@ def _quote(sim: Sim, spec: Array, inst: int, side: int, tick: int, qty: int) -> 
 @kernel
 def book_ticker(sim: Sim, spec: Array, events: Array, i: int) -> None:
     """A best bid and ask; of use only where the feed has no depth."""
-    inst = int(events[i]["instrument"])
+    inst = np.int64(events[i]["instrument"])
     if sim["meta"][inst, M_DEPTH] != 0:
         return
     _quote(sim, spec, inst, L_BID, events[i]["price"], events[i]["qty"])
@@ -224,9 +226,9 @@ def _trade_meets(sim: Sim, spec: Array, inst: int, side: int, tick: int, qty: in
 @kernel
 def book_trade(sim: Sim, spec: Array, events: Array, i: int) -> None:
     """A trade of the feed."""
-    inst = int(events[i]["instrument"])
+    inst = np.int64(events[i]["instrument"])
     tick = events[i]["price"]
-    side = L_BID if int(events[i]["flags"]) & FLAG_BUYER_MAKER else L_ASK
+    side = L_BID if np.int64(events[i]["flags"]) & FLAG_BUYER_MAKER else L_ASK
     meta = sim["meta"]
     meta[inst, M_PRICE] = tick
     meta[inst, M_TRADES] = 1

@@ -5,6 +5,8 @@ The caller interleaves by time: at the venue, market events (`ts_venue`) and arr
 change only the SimState they are given.
 """
 
+import numpy as np
+
 from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
     BUY,
@@ -58,8 +60,8 @@ from bot4.venues.simulator.state_nb import (
     O_ID,
     O_INST,
     O_LEFT,
+    O_LIST,
     O_PRICE,
-    O_REPLY_TS,
     O_SIDE,
     O_STOP,
     O_TIF,
@@ -90,7 +92,7 @@ _NOTIONAL_LIMIT = 4.0e18  # money units; beyond it int64 arithmetic is not safe
 def sim_market_nb(state: SimState, spec: Array, events: Array, i: int) -> None:
     """The venue's side of market event `i` at its venue time; a bar is its range phase."""
     sim = state.core[0]
-    kind = int(events[i]["kind"])
+    kind = np.int64(events[i]["kind"])
     sim["ctl"][C_NOW] = events[i]["ts_venue"]
     if kind == EV_DEPTH:
         book_depth(sim, spec, events, i)
@@ -118,11 +120,11 @@ def _write_slot(sim: Sim, slot: int, orders: Array, j: int) -> None:
     row = sim["orders"][slot]
     row[:] = 0
     row[O_ID] = orders[j]["id"]
-    row[O_INST] = int(orders[j]["instrument"])
-    row[O_SIDE] = int(orders[j]["side"])
-    row[O_TYPE] = int(orders[j]["type"])
-    row[O_TIF] = int(orders[j]["tif"])
-    row[O_FLAGS] = int(orders[j]["flags"])
+    row[O_INST] = np.int64(orders[j]["instrument"])
+    row[O_SIDE] = np.int64(orders[j]["side"])
+    row[O_TYPE] = np.int64(orders[j]["type"])
+    row[O_TIF] = np.int64(orders[j]["tif"])
+    row[O_FLAGS] = np.int64(orders[j]["flags"])
     row[O_PRICE] = orders[j]["price"]
     row[O_STOP] = orders[j]["stop_price"]
     row[O_LEFT] = orders[j]["qty"] - orders[j]["filled"]
@@ -136,7 +138,7 @@ def sim_submit_nb(state: SimState, spec: Array, orders: Array, j: int, now: int)
     """
     sim = state.core[0]
     arrives = now + draw_latency(sim, sim["ctl"][C_ENTRY_NS])
-    known = int(orders[j]["instrument"]) < spec.shape[0]
+    known = np.int64(orders[j]["instrument"]) < spec.shape[0]
     slot = slot_take(sim) if known else -1
     if slot < 0:
         slot = sim["orders"].shape[0] - 1
@@ -271,7 +273,7 @@ def sim_arrive_nb(state: SimState, spec: Array) -> None:
     queue_drop(sim, Q_ARRIVALS)
     if kind == A_SUBMIT:
         _order_arrives(sim, spec, slot)
-    elif sim["orders"][slot, O_ID] == order_id and sim["orders"][slot, O_REPLY_TS] > 0:
+    elif sim["orders"][slot, O_ID] == order_id and sim["orders"][slot, O_LIST] >= 0:
         end(sim, slot, R_OK)
     else:
         sim["ctl"][C_LATE] += 1
