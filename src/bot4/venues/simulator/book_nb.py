@@ -9,7 +9,7 @@ import numpy as np
 
 from bot4.kernels.jit_nb import kernel
 from bot4.kernels.ladder_nb import side_clear, side_qty, side_set
-from bot4.model.codes_nb import BUY, FLAG_BID, FLAG_BUYER_MAKER, FLAG_LAST, FLAG_MAKER
+from bot4.model.codes_nb import BUY, FLAG_BID, FLAG_BUYER_MAKER, FLAG_MAKER
 from bot4.venues.simulator.fills_nb import fill
 from bot4.venues.simulator.state_nb import (
     C_PARTIAL,
@@ -148,13 +148,16 @@ def _trigger_stops(sim: Sim, spec: Array, inst: int, low: int, high: int) -> Non
 
 
 @kernel
-def stops_by_quote(sim: Sim, spec: Array, inst: int) -> None:
-    """Without trades in the feed, stops go by the quote that they would take from."""
-    if sim["meta"][inst, M_LISTS + L_STOP] < 0 or sim["meta"][inst, M_TRADES] != 0:
+def book_stops(sim: Sim, spec: Array, inst: int) -> None:
+    """Trigger stops by the last trade; without trades in the feed by the quote they would take."""
+    if sim["meta"][inst, M_LISTS + L_STOP] < 0:
         return
-    bid = sim["sides"][inst, L_BID]["best"]
-    ask = sim["sides"][inst, L_ASK]["best"]
-    _trigger_stops(sim, spec, inst, bid if bid > 0 else I64_MAX, ask)
+    low = sim["meta"][inst, M_PRICE]
+    high = low
+    if sim["meta"][inst, M_TRADES] == 0:
+        low = sim["sides"][inst, L_BID]["best"]
+        high = sim["sides"][inst, L_ASK]["best"]
+    _trigger_stops(sim, spec, inst, low if low > 0 else I64_MAX, high)
 
 
 @kernel
@@ -165,8 +168,6 @@ def book_depth(sim: Sim, spec: Array, events: Array, i: int) -> None:
     side = L_BID if flags & FLAG_BID else L_ASK
     sim["meta"][inst, M_DEPTH] = 1
     _level(sim, spec, inst, side, events[i]["price"], events[i]["qty"])
-    if flags & FLAG_LAST:
-        stops_by_quote(sim, spec, inst)
 
 
 @kernel
@@ -178,24 +179,21 @@ def book_clear(sim: Sim, events: Array, i: int) -> None:
 
 
 @kernel
-def _quote(sim: Sim, spec: Array, inst: int, side: int, tick: int, qty: int) -> None:
-    """One side of a book that is known by its best level only."""
-    best = sim["sides"][inst, side]["best"]
-    if best > 0 and best != tick:
-        _level(sim, spec, inst, side, best, 0)
-    if tick > 0:
-        _level(sim, spec, inst, side, tick, qty)
-
-
-@kernel
 def book_ticker(sim: Sim, spec: Array, events: Array, i: int) -> None:
-    """A best bid and ask; of use only where the feed has no depth."""
+    """A best bid and ask; of use only where the feed has no depth: a book of one level a side."""
     inst = np.int64(events[i]["instrument"])
     if sim["meta"][inst, M_DEPTH] != 0:
         return
-    _quote(sim, spec, inst, L_BID, events[i]["price"], events[i]["qty"])
-    _quote(sim, spec, inst, L_ASK, events[i]["x"], events[i]["y"])
-    stops_by_quote(sim, spec, inst)
+    for step in range(4):  # one place that changes levels: what it inlines is large
+        side = step >> 1
+        tick = events[i]["price"] if side == L_BID else events[i]["x"]
+        qty = events[i]["qty"] if side == L_BID else events[i]["y"]
+        if step & 1 == 0:
+            best = sim["sides"][inst, side]["best"]
+            qty = 0
+            tick = best if best != tick else 0
+        if tick > 0:
+            _level(sim, spec, inst, side, tick, qty)
 
 
 @kernel
@@ -234,15 +232,3 @@ def book_trade(sim: Sim, spec: Array, events: Array, i: int) -> None:
     meta[inst, M_TRADES] = 1
     if meta[inst, M_LISTS + side] >= 0:
         _trade_meets(sim, spec, inst, side, tick, events[i]["qty"])
-    if meta[inst, M_LISTS + L_STOP] >= 0:
-        _trigger_stops(sim, spec, inst, tick, tick)
-
-
-@kernel
-def book_arrives(sim: Sim, spec: Array, slot: int, inst: int) -> None:
-    """A stop that the market has passed already triggers at once."""
-    price = sim["meta"][inst, M_PRICE]
-    if price > 0:
-        _trigger_stops(sim, spec, inst, price, price)
-    else:
-        stops_by_quote(sim, spec, inst)

@@ -17,6 +17,7 @@ from bot4.model.codes_nb import (
     EV_REJECT,
     EV_SNAPSHOT_HEAD,
     EV_TRADE,
+    FLAG_LAST,
     OF_REDUCE_ONLY,
     R_INSTRUMENT,
     R_MAX_QTY,
@@ -35,9 +36,9 @@ from bot4.model.codes_nb import (
 )
 from bot4.venues.simulator.bar_nb import bar_open, bar_range, bar_take, bar_would_take, in_bar
 from bot4.venues.simulator.book_nb import (
-    book_arrives,
     book_clear,
     book_depth,
+    book_stops,
     book_ticker,
     book_trade,
 )
@@ -104,6 +105,10 @@ def sim_market_nb(state: SimState, spec: Array, events: Array, i: int) -> None:
         book_clear(sim, events, i)
     elif kind == EV_BAR:
         bar_range(sim, spec, events, i)
+    # in a depth frame the book is whole, and its quote true, only after the last level
+    settled = (events[i]["flags"] & FLAG_LAST) != 0 if kind == EV_DEPTH else kind != EV_BAR
+    if settled:
+        book_stops(sim, spec, np.int64(events[i]["instrument"]))
 
 
 @kernel
@@ -254,7 +259,7 @@ def _order_arrives(sim: Sim, spec: Array, slot: int) -> None:
         bar_take(sim, spec, slot)
     elif orders[slot, O_TYPE] == TYPE_STOP:
         slot_move(sim, slot, L_STOP)
-        book_arrives(sim, spec, slot, orders[slot, O_INST])
+        book_stops(sim, spec, orders[slot, O_INST])
     else:
         take_from_book(sim, spec, slot)
 
