@@ -1,10 +1,13 @@
 """What the venue answers: acknowledgements, refusals, fills, cancels."""
 
+from typing import Any
+
 import numpy as np
 
-from bot4.engine.layout_nb import CK_ANOMALIES, CK_FILLS, CK_NOW, Engine
+from bot4.engine.layout_nb import CK_ANOMALIES, CK_FILLS, CK_NOW
+from bot4.engine.parts_nb import ledger_of, orders_of
 from bot4.execution.orders_nb import find_nb, on_ack_nb, on_cancel_nb, on_fill_nb, on_reject_nb
-from bot4.kernels.jit_nb import kernel, stage
+from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import apply_fill_nb
 from bot4.model.codes_nb import (
     EV_ACK,
@@ -26,43 +29,43 @@ def gap_loss_nb(side: int, stop_price: int, price: int, qty: int, mult: int) -> 
     return max(0, worse) * qty * mult
 
 
-@stage
-def fill_costs_nb(s: Engine, inst: int, slot: int, flags: int, price: int, qty: int) -> None:
+@kernel
+def fill_costs_nb(s: Any, inst: int, slot: int, flags: int, price: int, qty: int) -> None:
     """Tally gap losses, and what the kinder reading of an ambiguous bar would have been."""
-    order = s.orders.table[slot]
+    order = s["table"][slot]
     if int(order["purpose"]) != FOR_STOP:
         return
-    account = s.ledger.account[0]
-    mult = s.spec[inst]["money_mult"]
+    account = s["account"][0]
+    mult = s["spec"][inst]["money_mult"]
     side = int(order["side"])
     if flags & FLAG_GAP:
         account["gap_loss"] += gap_loss_nb(side, order["stop_price"], price, qty, mult)
     if flags & FLAG_AMBIGUOUS:
         account["ambiguous"] += 1
-        target = s.inst[inst]["target"]
+        target = s["inst"][inst]["target"]
         if target > 0:
             account["ambiguous_diff"] += -side * (target - price) * qty * mult
 
 
-@stage
-def fill_nb(s: Engine, events: np.ndarray, i: int, slot: int) -> None:
+@kernel
+def fill_nb(s: Any, events: np.ndarray, i: int, slot: int) -> None:
     """Fold a fill: order, ledger, protection."""
     e = events[i]
-    order = s.orders.table[slot]
+    order = s["table"][slot]
     inst = int(order["instrument"])
     side = int(order["side"])
     purpose = int(order["purpose"])
     price = e["price"]
     qty = e["qty"]
-    before = s.ledger.positions[inst]["qty"]
-    if on_fill_nb(s.orders, e["x"], price, qty, e["y"], e["ts_local"], e["seq"]) < 0:
-        s.clock[CK_ANOMALIES] += 1
+    before = s["positions"][inst]["qty"]
+    if on_fill_nb(orders_of(s), e["x"], price, qty, e["y"], e["ts_local"], e["seq"]) < 0:
+        s["clock"][CK_ANOMALIES] += 1
         return
     fill_costs_nb(s, inst, slot, int(e["flags"]), price, qty)
-    apply_fill_nb(s.ledger, s.spec, inst, side, price, qty, e["y"], e["ts_local"])
-    s.clock[CK_FILLS] += 1
-    row = s.inst[inst]
-    after = s.ledger.positions[inst]["qty"]
+    apply_fill_nb(ledger_of(s), s["spec"], inst, side, price, qty, e["y"], e["ts_local"])
+    s["clock"][CK_FILLS] += 1
+    row = s["inst"][inst]
+    after = s["positions"][inst]["qty"]
     if before == 0 and after != 0:
         row["entry_bar"] = row["bars"]
     if after == 0:
@@ -73,18 +76,18 @@ def fill_nb(s: Engine, events: np.ndarray, i: int, slot: int) -> None:
     row["protect"] = 1
 
 
-@stage
-def anchor_nb(s: Engine, inst: int, purpose: int, qty: int) -> None:
+@kernel
+def anchor_nb(s: Any, inst: int, purpose: int, qty: int) -> None:
     """Make sure that stop and target lie on the right sides of the average entry.
 
     A quoter's inventory gets the emergency distance; an entry keeps the levels of its decision
     unless the fill came out beyond them (a gap through the stop), then the distance is taken
     from the mark.
     """
-    row = s.inst[inst]
-    mult = s.spec[inst]["money_mult"]
-    average = abs(s.ledger.positions[inst]["cost"]) // (abs(qty) * mult)
-    width = max(1, int(average * s.risk.params[0]["emergency_stop"]))
+    row = s["inst"][inst]
+    mult = s["spec"][inst]["money_mult"]
+    average = abs(s["positions"][inst]["cost"]) // (abs(qty) * mult)
+    width = max(1, int(average * s["risk_params"][0]["emergency_stop"]))
     side = 1 if qty > 0 else -1
     if purpose == FOR_QUOTE:
         row["stop"] = max(1, average - side * width)
@@ -96,25 +99,25 @@ def anchor_nb(s: Engine, inst: int, purpose: int, qty: int) -> None:
         row["target"] = max(1, average + side * width)
 
 
-@stage
-def answer_nb(s: Engine, events: np.ndarray, i: int) -> None:
+@kernel
+def answer_nb(s: Any, events: np.ndarray, i: int) -> None:
     """Fold one answer of the venue; what fits no order is an anomaly, counted and not folded."""
     e = events[i]
     kind = int(e["kind"])
-    slot = find_nb(s.orders, e["x"])
+    slot = find_nb(orders_of(s), e["x"])
     if slot < 0:
-        s.clock[CK_ANOMALIES] += 1
+        s["clock"][CK_ANOMALIES] += 1
         return
-    inst = int(s.orders.table[slot]["instrument"])
-    now = s.clock[CK_NOW]
+    inst = int(s["table"][slot]["instrument"])
+    now = s["clock"][CK_NOW]
     if kind == EV_FILL:
         fill_nb(s, events, i, slot)
     elif kind == EV_ACK:
-        on_ack_nb(s.orders, e["x"], now)
+        on_ack_nb(orders_of(s), e["x"], now)
     elif kind == EV_REJECT:
-        on_reject_nb(s.orders, e["x"], e["y"], now)
-        s.safety.refusals[e["y"]] += 1
-        s.inst[inst]["protect"] = 1
+        on_reject_nb(orders_of(s), e["x"], e["y"], now)
+        s["refusals"][e["y"]] += 1
+        s["inst"][inst]["protect"] = 1
     elif kind == EV_CANCELED:
-        on_cancel_nb(s.orders, e["x"], e["y"], now)
-        s.inst[inst]["protect"] = 1
+        on_cancel_nb(orders_of(s), e["x"], e["y"], now)
+        s["inst"][inst]["protect"] = 1

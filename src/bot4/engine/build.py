@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,10 +11,12 @@ import numpy as np
 
 from bot4.engine import layout_nb as lay
 from bot4.engine.records import INST_DTYPE, PARAMS_DTYPE
+from bot4.engine.state import Engine, engine_of, record_of
 from bot4.execution.state import new_orders
 from bot4.features.layout_nb import N_GROUPS
 from bot4.features.registry import by_name
 from bot4.features.state import new_book_features, new_features
+from bot4.features.update_nb import start_nb
 from bot4.ledger.state import new_ledger
 from bot4.market.bars_nb import new_bars
 from bot4.market.book import new_book
@@ -32,13 +33,12 @@ from bot4.model.instrument import Instrument
 from bot4.model.times import NS
 from bot4.model.values import Rate
 from bot4.quality.checks import new_quality
-from bot4.quality.checks_nb import QualityParams
 from bot4.risk.state import default_params, new_risk
 from bot4.safety.state import gate_params, new_safety
 from bot4.signals.ml.trees_nb import TreeModel
 from bot4.signals.ta.votes_nb import N_VOTES
-from bot4.venues.simulator.state_nb import SimState
 from bot4.venues.simulator.make import SimParams, new_sim
+from bot4.venues.simulator.state_nb import SimState
 
 Settings = Mapping[str, Any]
 STRATEGIES = {
@@ -131,6 +131,10 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     directional = plan.strategy in ("hybrid", "compiled", "cold")
     p["use_book"] = int(directional and not plan.bars_recorded)
     p["needs_book"] = int(not plan.bars_recorded)
+    p["quality_stale_ns"] = NEVER if plan.bars_recorded else settings["quality.stale_after"]
+    p["quality_sigmas"] = settings["quality.outlier_sigmas"]
+    p["quality_jump"] = settings["quality.outlier_move"]
+    p["quality_confirm"] = 3
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
     names = by_name
     for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):
@@ -191,7 +195,7 @@ def specs(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     return np.concatenate([i.record(plan.money_exp, maker, taker, bar_ns) for i in plan.instruments])
 
 
-def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> lay.Engine:
+def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> Engine:
     """An engine at its start: trading enabled, flat, nothing folded."""
     n = len(plan.instruments)
     exp = plan.money_exp
@@ -212,20 +216,6 @@ def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> lay.Engine:
     clock = np.zeros(lay.N_CLOCK, np.int64)
     clock[lay.CK_NOW] = plan.start_ns
     clock[lay.CK_TIMER] = (plan.start_ns // plan.timer_ns + 1) * plan.timer_ns
-    out = lay.Out(
-        n=np.zeros(lay.N_OUT, np.int64),
-        intents=np.zeros(256, INTENT_DTYPE),
-        orders=np.zeros(RING, ORDER_DTYPE),
-        decisions=np.zeros(RING, DECISION_DTYPE),
-        equity=np.zeros(RING, EQUITY_DTYPE),
-        recorded=np.zeros(RING, INPUT_DTYPE),
-        due=np.zeros(n + 1, np.int64),
-        wake=np.zeros(n + 1, np.int64),
-        verdicts=np.zeros(32, np.int64),
-        ints=np.zeros(8, np.int64),
-        floats=np.zeros(8, np.float64),
-        levels=np.zeros((4, 5), np.int64),
-    )
     kinds = {"time": 0, "tick": 1, "volume": 2}
     size = {
         "time": plan.bar_ns,
@@ -234,35 +224,68 @@ def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> lay.Engine:
     }[settings["bars.kind"]]
     risk = new_risk(n, _risk_params(settings, exp), capital)
     risk.instr["sigma_year"] = settings["risk.assumed_volatility"]  # until it has been measured
-    return lay.Engine(
-        clock=clock,
-        params=params,
-        spec=spec,
-        inst=np.zeros(n, INST_DTYPE),
-        book=new_book(n),
-        bars=new_bars(n, kinds[settings["bars.kind"]], size),
-        quality=new_quality(n),
-        limits=QualityParams(
-            stale_ns=NEVER if plan.bars_recorded else settings["quality.stale_after"],
-            sigmas=settings["quality.outlier_sigmas"],
-            jump=settings["quality.outlier_move"],
-        ),
-        features=new_features(n),
-        book_features=new_book_features(n),
-        mask=_mask(settings, plan),
-        votes=np.zeros((n, N_VOTES, 2)),
-        weights=np.ones(N_VOTES),
-        model=model,
-        fused=np.full((n, lay.N_FUSED), np.nan),
-        explain=np.full((n, N_EXPLAIN), np.nan),
-        context=np.zeros((n, lay.N_CONTEXT)),
-        memory=np.zeros((n, lay.N_MEMORY)),
-        ledger=new_ledger(n, capital),
-        risk=risk,
-        safety=safety,
-        orders=new_orders(n),
-        out=out,
+    features = new_features(n)
+    mask = _mask(settings, plan)
+    for inst in range(n):
+        start_nb(features.state[inst], mask)
+    book, bars, quality = new_book(n), new_bars(n, kinds[settings["bars.kind"]], size), new_quality(n)
+    flow, ledger, orders = new_book_features(n), new_ledger(n, capital), new_orders(n)
+    core = record_of(
+        {
+            "clock": clock,
+            "params": params,
+            "spec": spec,
+            "inst": np.zeros(n, INST_DTYPE),
+            "sides": book.ladder.sides,
+            "top": book.top,
+            "pending": book.pending,
+            "bars_rule": bars.rule,
+            "bars_current": bars.current,
+            "bars_closed": bars.closed,
+            "quality_rows": quality.rows,
+            "quality_levels": quality.levels,
+            "quality_counts": quality.counts,
+            "features": features.state,
+            "book_state": flow.state,
+            "book_values": flow.values,
+            "votes": np.zeros((n, N_VOTES, 2)),
+            "weights": np.ones(N_VOTES),
+            "fused": np.full((n, lay.N_FUSED), np.nan),
+            "explain": np.full((n, N_EXPLAIN), np.nan),
+            "context": np.zeros((n, lay.N_CONTEXT)),
+            "memory": np.zeros((n, lay.N_MEMORY)),
+            "account": ledger.account,
+            "positions": ledger.positions,
+            "risk_params": risk.params,
+            "risk_state": risk.state,
+            "risk_instr": risk.instr,
+            "risk_ring": risk.ring,
+            "control": safety.control,
+            "gate": safety.params,
+            "refusals": safety.refusals,
+            "table": orders.table,
+            "counts": orders.counts,
+            "legs": orders.legs,
+            "brackets": orders.brackets,
+            "seen_id": orders.seen_id,
+            "seen_seq": orders.seen_seq,
+            "meta": orders.meta,
+            "anomalies": orders.anomalies,
+            "n": np.zeros(lay.N_OUT, np.int64),
+            "intents": np.zeros(256, INTENT_DTYPE),
+            "sent": np.zeros(RING, ORDER_DTYPE),
+            "decisions": np.zeros(RING, DECISION_DTYPE),
+            "curve": np.zeros(RING, EQUITY_DTYPE),
+            "recorded": np.zeros(RING, INPUT_DTYPE),
+            "due": np.zeros(n + 1, np.int64),
+            "wake": np.zeros(n + 1, np.int64),
+            "verdicts": np.zeros(32, np.int64),
+            "ints": np.zeros(8, np.int64),
+            "floats": np.zeros(8, np.float64),
+            "levels": np.zeros((4, 5), np.int64),
+        }
     )
+    return engine_of(core, model)
 
 
 def new_simulator(settings: Settings, plan: Plan) -> SimState:
@@ -274,7 +297,9 @@ def new_simulator(settings: Settings, plan: Plan) -> SimState:
             bars=plan.bars_recorded,
             entry_ns=settings["venue.entry_latency"],
             response_ns=settings["venue.response_latency"],
-            latency_sigma=settings["venue.latency_sigma"] if settings["venue.latency"] == "lognormal" else 0.0,
+            latency_sigma=settings["venue.latency_sigma"]
+            if settings["venue.latency"] == "lognormal"
+            else 0.0,
             prob_queue=settings["venue.queue"] == "probabilistic",
             partial_fill=settings["venue.partial_fills"],
             half_spread_e8=round(settings["venue.half_spread"] * 1e8),
@@ -283,24 +308,3 @@ def new_simulator(settings: Settings, plan: Plan) -> SimState:
         ),
         plan.seed,
     )
-
-
-def arrays(state: object, prefix: str = "") -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """All arrays of a state, named, in order; `Out` is not state."""
-    if isinstance(state, lay.Out):
-        return
-    if isinstance(state, np.ndarray):
-        yield prefix, state
-    elif isinstance(state, tuple):
-        names = getattr(state, "_fields", range(len(state)))
-        for name, part in zip(names, state, strict=True):
-            yield from arrays(part, f"{prefix}.{name}" if prefix else str(name))
-
-
-def state_hash(engine: lay.Engine) -> str:
-    """SHA-256 over every array of the state, with its name and type."""
-    digest = hashlib.sha256()
-    for name, array in arrays(engine):
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

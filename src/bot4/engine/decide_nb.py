@@ -1,6 +1,7 @@
 """A closed bar to a decision: features, votes, fusion, size, stops, intent."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -28,13 +29,13 @@ from bot4.engine.layout_nb import (
     X_EQUITY,
     X_POSITION,
     X_TIME,
-    Engine,
 )
+from bot4.engine.parts_nb import book_features_of, book_of, ledger_of, orders_of, risk_of
 from bot4.execution.orders_nb import pending_nb
 from bot4.features.book_nb import update_depth_nb
-from bot4.features.update_nb import update_bar_nb
+from bot4.features.update_nb import fold_bar_nb
 from bot4.kernels.hash_nb import mix_nb
-from bot4.kernels.jit_nb import kernel, stage
+from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import equity_nb
 from bot4.market.book_nb import depth_nb
 from bot4.model import explain_nb as ex
@@ -115,29 +116,29 @@ def cancel_intent_nb(intents: np.ndarray, n: int, inst: int, order_id: int, reas
     return n + 1
 
 
-@stage
-def record_nb(s: Engine, inst: int, outcome: int, reason: int, side: int, qty: int) -> None:
+@kernel
+def record_nb(s: Any, inst: int, outcome: int, reason: int, side: int, qty: int) -> None:
     """Number, fingerprint and (when it is news) journal a decision."""
-    seq = s.clock[CK_DECISIONS] + 1
-    s.clock[CK_DECISIONS] = seq
-    fused = s.fused[inst]
+    seq = s["clock"][CK_DECISIONS] + 1
+    s["clock"][CK_DECISIONS] = seq
+    fused = s["fused"][inst]
     score = fused[FU_SCORE]
-    h = mix_nb(s.clock[CK_HASH], s.clock[CK_NOW])
+    h = mix_nb(s["clock"][CK_HASH], s["clock"][CK_NOW])
     h = mix_nb(h, inst * 1_000_000 + outcome * 1_000 + reason)
     h = mix_nb(h, side * 4_000_000_000 + qty)
     h = mix_nb(h, int(score * 1e12) if score == score else -1)
-    s.clock[CK_HASH] = h
-    row = s.inst[inst]
+    s["clock"][CK_HASH] = h
+    row = s["inst"][inst]
     news = row["outcome"] != outcome or row["reason"] != reason or outcome == D_ENTER or outcome == D_EXIT
     row["outcome"] = outcome
     row["reason"] = reason
-    if not news and s.params[0]["all_decisions"] == 0:
+    if not news and s["params"][0]["all_decisions"] == 0:
         return
-    n = s.out.n[N_DECISIONS]
-    d = s.out.decisions[n]
+    n = s["n"][N_DECISIONS]
+    d = s["decisions"][n]
     d["seq"] = seq
-    d["ts"] = s.clock[CK_NOW]
-    d["pos"] = s.clock[CK_POS]
+    d["ts"] = s["clock"][CK_NOW]
+    d["pos"] = s["clock"][CK_POS]
     d["order"] = 0
     d["s_ta"] = fused[FU_S_TA]
     d["c_ta"] = fused[FU_C_TA]
@@ -151,46 +152,37 @@ def record_nb(s: Engine, inst: int, outcome: int, reason: int, side: int, qty: i
     d["reason"] = reason
     d["side"] = side
     d["action"] = 0
-    s.out.n[N_DECISIONS] = n + 1
+    s["n"][N_DECISIONS] = n + 1
 
 
-@stage
-def observe_nb(s: Engine, inst: int) -> None:
+@kernel
+def observe_nb(s: Any, inst: int) -> None:
     """Update the bar features of the bar that just closed, and the deeper book features."""
-    row = s.inst[inst]
+    row = s["inst"][inst]
     row["bars"] += 1
-    update_bar_nb(
-        s.features,
-        inst,
-        row["bar_ts"],
-        row["open"],
-        row["high"],
-        row["low"],
-        row["close"],
-        row["volume"],
-        s.mask,
-    )
-    sigma = s.features.values[inst, F_REALISED_VOL_30]
+    bar = (row["open"], row["high"], row["low"], row["close"], row["volume"])
+    fold_bar_nb(s["features"][inst], row["bar_ts"], bar)
+    sigma = s["features"][inst]["out"][F_REALISED_VOL_30]
     if sigma > 0.0:
-        s.risk.instr[inst]["sigma_year"] = sigma * math.sqrt(s.params[0]["bars_per_year"])
-    if s.params[0]["use_book"] == 1 and s.book.top[inst]["valid"] == 1:
-        levels = s.out.levels
-        n_bid = depth_nb(s.book, inst, 0, 5, levels[0], levels[1])
-        n_ask = depth_nb(s.book, inst, 1, 5, levels[2], levels[3])
-        update_depth_nb(s.book_features, inst, levels[0], levels[1], levels[2], levels[3], min(n_bid, n_ask))
+        s["risk_instr"][inst]["sigma_year"] = sigma * math.sqrt(s["params"][0]["bars_per_year"])
+    if s["params"][0]["use_book"] == 1 and s["top"][inst]["valid"] == 1:
+        levels = s["levels"]
+        n_bid = depth_nb(book_of(s), inst, 0, 5, levels[0], levels[1])
+        n_ask = depth_nb(book_of(s), inst, 1, 5, levels[2], levels[3])
+        update_depth_nb(book_features_of(s), inst, levels[0], levels[1], levels[2], levels[3], min(n_bid, n_ask))
 
 
-@stage
-def signals_nb(s: Engine, inst: int) -> float:
+@kernel
+def signals_nb(s: Any, model: Any, inst: int) -> float:
     """Both halves and their fusion; the fused score, NaN while nobody has an opinion yet."""
-    fused = s.fused[inst]
-    features = s.features.values[inst]
-    ta_votes_nb(features, s.book_features.values[inst], s.inst[inst]["close"], s.votes[inst])
-    pair = s.out.floats
-    combine_votes_nb(s.votes[inst], s.weights, pair)
+    fused = s["fused"][inst]
+    features = s["features"][inst]["out"]
+    ta_votes_nb(features, s["book_values"][inst], s["inst"][inst]["close"], s["votes"][inst])
+    pair = s["floats"]
+    combine_votes_nb(s["votes"][inst], s["weights"], pair)
     fused[FU_S_TA] = pair[0]
     fused[FU_C_TA] = pair[1]
-    fused[FU_P_ML] = ml_step_nb(s.model, features, pair)
+    fused[FU_P_ML] = ml_step_nb(model, features, pair)
     fused[FU_S_ML] = pair[0]
     fused[FU_C_ML] = pair[1]
     fused[FU_SCORE] = fuse_nb(fused[FU_S_TA], fused[FU_C_TA], fused[FU_S_ML], fused[FU_C_ML])
@@ -199,138 +191,138 @@ def signals_nb(s: Engine, inst: int) -> float:
     return fused[FU_SCORE]
 
 
-@stage
-def context_nb(s: Engine, inst: int) -> None:
+@kernel
+def context_nb(s: Any, inst: int) -> None:
     """Fill the context row that a compiled strategy sees."""
-    row = s.inst[inst]
-    c = s.context[inst]
-    qty = s.ledger.positions[inst]["qty"]
+    row = s["inst"][inst]
+    c = s["context"][inst]
+    qty = s["positions"][inst]["qty"]
     c[X_CLOSE] = row["close"]
-    c[X_POSITION] = qty * s.spec[inst]["lot_size"]
+    c[X_POSITION] = qty * s["spec"][inst]["lot_size"]
     c[X_BARS_HELD] = float(row["bars"] - row["entry_bar"]) if qty != 0 else 0.0
-    c[X_EQUITY] = float(s.ledger.account[0]["equity"])
-    c[X_TIME] = s.clock[CK_NOW] * 1e-9
+    c[X_EQUITY] = float(s["account"][0]["equity"])
+    c[X_TIME] = s["clock"][CK_NOW] * 1e-9
 
 
-@stage
-def data_reason_nb(s: Engine, inst: int) -> int:
+@kernel
+def data_reason_nb(s: Any, inst: int) -> int:
     """R_OK, or why the data of `inst` may not be traded on."""
-    p = s.params[0]
-    row = s.inst[inst]
+    p = s["params"][0]
+    row = s["inst"][inst]
     if row["status"] != STATUS_OK:
         return R_BOOK_INVALID
-    if p["stale_ns"] > 0 and s.clock[CK_NOW] - row["last_ts"] > p["stale_ns"]:
+    if p["stale_ns"] > 0 and s["clock"][CK_NOW] - row["last_ts"] > p["stale_ns"]:
         return R_STALE_DATA
-    if p["needs_book"] == 1 and s.book.top[inst]["quote_bid"] <= 0:
+    if p["needs_book"] == 1 and s["top"][inst]["quote_bid"] <= 0:
         return R_BOOK_INVALID
     return R_OK
 
 
-@stage
-def explain_start_nb(s: Engine, inst: int, score: float) -> None:
+@kernel
+def explain_start_nb(s: Any, inst: int, score: float) -> None:
     """Begin the explain record: the state before the decision and the votes."""
-    e = s.explain[inst]
+    e = s["explain"][inst]
     e[:] = math.nan
-    row = s.inst[inst]
-    fused = s.fused[inst]
-    risk = s.risk.state[0]
-    e[ex.EX_PRICE] = row["mark"] * s.spec[inst]["tick_size"]
-    e[ex.EX_POSITION] = s.ledger.positions[inst]["qty"] * s.spec[inst]["lot_size"]
+    row = s["inst"][inst]
+    fused = s["fused"][inst]
+    risk = s["risk_state"][0]
+    e[ex.EX_PRICE] = row["mark"] * s["spec"][inst]["tick_size"]
+    e[ex.EX_POSITION] = s["positions"][inst]["qty"] * s["spec"][inst]["lot_size"]
     e[ex.EX_DRAWDOWN] = risk["drawdown"]
-    e[ex.EX_MODE] = s.safety.control[0]["mode"]
+    e[ex.EX_MODE] = s["control"][0]["mode"]
     e[ex.EX_S_TA] = fused[FU_S_TA]
     e[ex.EX_C_TA] = fused[FU_C_TA]
     e[ex.EX_S_ML] = fused[FU_S_ML]
     e[ex.EX_C_ML] = fused[FU_C_ML]
     e[ex.EX_SCORE] = score
-    e[ex.EX_THRESHOLD] = s.params[0]["threshold"]
-    e[ex.EX_ATR] = s.features.values[inst, F_ATR_14]
+    e[ex.EX_THRESHOLD] = s["params"][0]["threshold"]
+    e[ex.EX_ATR] = s["features"][inst]["out"][F_ATR_14]
 
 
-@stage
-def enter_nb(s: Engine, inst: int, direction: int, score: float) -> None:
+@kernel
+def enter_nb(s: Any, inst: int, direction: int, score: float) -> None:
     """Size a new position and write its intent, or record why there is none."""
-    p = s.params[0]
-    spec = s.spec[inst]
-    row = s.inst[inst]
+    p = s["params"][0]
+    spec = s["spec"][inst]
+    row = s["inst"][inst]
     if direction < 0 and spec["kind"] == 0:
         record_nb(s, inst, D_REFUSED, R_SHORT_SPOT, direction, 0)
         return
     bad = data_reason_nb(s, inst)
     if bad != R_OK:
-        s.clock[CK_STALE] += 1
+        s["clock"][CK_STALE] += 1
         record_nb(s, inst, D_REFUSED, bad, direction, 0)
         return
-    control = s.safety.control[0]
+    control = s["control"][0]
     if control["mode"] != MODE_NORMAL:
-        s.safety.refusals[R_MODE] += 1
+        s["refusals"][R_MODE] += 1
         record_nb(s, inst, D_REFUSED, R_MODE, direction, 0)
         return
-    features = s.features.values[inst]
+    features = s["features"][inst]["out"]
     atr = features[F_ATR_14]
     if math.isnan(atr):
-        atr = row["close"] * s.risk.params[0]["emergency_stop"]
+        atr = row["close"] * s["risk_params"][0]["emergency_stop"]
     atr_ticks = atr / spec["tick_size"]
-    levels = s.out.ints
-    stops_nb(s.spec, inst, direction, row["mark"], atr_ticks, s.risk.params, levels)
+    levels = s["ints"]
+    stops_nb(s["spec"], inst, direction, row["mark"], atr_ticks, s["risk_params"], levels)
     if p["fixed_size"] > 0:
         qty = p["fixed_size"]
         reason = R_OK
     else:
-        equity = equity_nb(s.ledger, s.spec)
+        equity = equity_nb(ledger_of(s), s["spec"])
         qty = size_nb(
-            s.risk,
-            s.spec,
+            risk_of(s),
+            s["spec"],
             equity,
-            s.ledger.positions[inst]["qty"],
+            s["positions"][inst]["qty"],
             inst,
             direction,
             abs(score),
             row["mark"],
             atr_ticks,
-            s.risk.instr[inst]["sigma_year"],
+            s["risk_instr"][inst]["sigma_year"],
             p["cost"],
-            s.explain[inst],
+            s["explain"][inst],
         )
-        reason = s.risk.state[0]["last_reason"]
+        reason = s["risk_state"][0]["last_reason"]
     if qty <= 0:
         if reason == R_OK:
             reason = R_ZERO_SIZE
-        s.safety.refusals[reason] += 1
+        s["refusals"][reason] += 1
         record_nb(s, inst, D_REFUSED, reason, direction, 0)
         return
     row["stop"] = levels[0]
     row["target"] = levels[1]
-    s.explain[inst, ex.EX_STOP] = levels[0] * spec["tick_size"]
-    s.explain[inst, ex.EX_TARGET] = levels[1] * spec["tick_size"]
+    s["explain"][inst, ex.EX_STOP] = levels[0] * spec["tick_size"]
+    s["explain"][inst, ex.EX_TARGET] = levels[1] * spec["tick_size"]
     record_nb(s, inst, D_ENTER, R_SIGNAL, direction, qty)
-    row["decision"] = s.clock[CK_DECISIONS]
-    n = s.out.n[N_INTENTS]
-    s.out.n[N_INTENTS] = intent_nb(
-        s.out.intents, n, inst, direction, qty, FOR_ENTRY, 0, s.clock[CK_DECISIONS]
+    row["decision"] = s["clock"][CK_DECISIONS]
+    n = s["n"][N_INTENTS]
+    s["n"][N_INTENTS] = intent_nb(
+        s["intents"], n, inst, direction, qty, FOR_ENTRY, 0, s["clock"][CK_DECISIONS]
     )
 
 
-@stage
-def leave_nb(s: Engine, inst: int, qty: int, reason: int) -> None:
+@kernel
+def leave_nb(s: Any, inst: int, qty: int, reason: int) -> None:
     """Write the intent that closes the whole position."""
     side = SELL if qty > 0 else BUY
     record_nb(s, inst, D_EXIT, reason, side, abs(qty))
-    n = s.out.n[N_INTENTS]
-    s.out.n[N_INTENTS] = intent_nb(
-        s.out.intents, n, inst, side, abs(qty), FOR_EXIT, OF_REDUCE_ONLY, s.clock[CK_DECISIONS]
+    n = s["n"][N_INTENTS]
+    s["n"][N_INTENTS] = intent_nb(
+        s["intents"], n, inst, side, abs(qty), FOR_EXIT, OF_REDUCE_ONLY, s["clock"][CK_DECISIONS]
     )
 
 
-@stage
-def act_nb(s: Engine, inst: int, score: float) -> None:
+@kernel
+def act_nb(s: Any, inst: int, score: float) -> None:
     """A score and a position to one of: enter, leave, hold, nothing; each is recorded."""
-    p = s.params[0]
+    p = s["params"][0]
     explain_start_nb(s, inst, score)
-    s.fused[inst, FU_SCORE] = score
-    qty = s.ledger.positions[inst]["qty"]
+    s["fused"][inst, FU_SCORE] = score
+    qty = s["positions"][inst]["qty"]
     if qty == 0:
-        if pending_nb(s.orders, inst, BUY) + pending_nb(s.orders, inst, SELL) > 0:
+        if pending_nb(orders_of(s), inst, BUY) + pending_nb(orders_of(s), inst, SELL) > 0:
             record_nb(s, inst, D_BUSY, R_OK, 0, 0)
         elif math.isnan(score):
             record_nb(s, inst, D_WARMUP, R_OK, 0, 0)
@@ -343,7 +335,7 @@ def act_nb(s: Engine, inst: int, score: float) -> None:
             else:
                 enter_nb(s, inst, direction, score)
         return
-    held = s.inst[inst]["bars"] - s.inst[inst]["entry_bar"]
+    held = s["inst"][inst]["bars"] - s["inst"][inst]["entry_bar"]
     against = -score if qty > 0 else score
     if not math.isnan(against) and against >= p["exit_threshold"] and against > 0.0:
         leave_nb(s, inst, qty, R_OPPOSITE)
@@ -353,25 +345,27 @@ def act_nb(s: Engine, inst: int, score: float) -> None:
         record_nb(s, inst, D_HOLD, R_OK, 0, 0)
 
 
-@stage
-def bar_closed_nb(s: Engine, inst: int, user) -> None:  # type: ignore[no-untyped-def]
+@kernel
+def bar_closed_nb(s: Any, model: Any, inst: int, user: Any) -> None:  # type: ignore[no-untyped-def]
     """Everything that a closed bar sets off. `user`: a compiled strategy, or `no_strategy_nb`."""
     observe_nb(s, inst)
-    code = s.params[0]["strategy"]
+    code = s["params"][0]["strategy"]
     if code == S_HYBRID:
-        act_nb(s, inst, signals_nb(s, inst))
+        act_nb(s, inst, signals_nb(s, model, inst))
     elif code == S_TREND_CROSS:
-        p = s.params[0]
-        score = trend_cross_nb(s.features.values[inst], p["fast"], p["slow"])
-        if score < 0.0 and s.ledger.positions[inst]["qty"] == 0:
+        p = s["params"][0]
+        score = trend_cross_nb(s["features"][inst]["out"], p["fast"], p["slow"])
+        if score < 0.0 and s["positions"][inst]["qty"] == 0:
             score = 0.0  # long or flat
         act_nb(s, inst, score)
     elif code == S_COMPILED:
         context_nb(s, inst)
-        score = user(s.features.values[inst], s.book_features.values[inst], s.context[inst], s.memory[inst])
+        score = user(
+            s["features"][inst]["out"], s["book_values"][inst], s["context"][inst], s["memory"][inst]
+        )
         act_nb(s, inst, max(-1.0, min(1.0, score)) if score == score else score)
     elif code == S_COLD:
-        signals_nb(s, inst)
-        n = s.out.n[N_WAKE]
-        s.out.wake[n] = inst
-        s.out.n[N_WAKE] = n + 1
+        signals_nb(s, model, inst)
+        n = s["n"][N_WAKE]
+        s["wake"][n] = inst
+        s["n"][N_WAKE] = n + 1

@@ -1,5 +1,7 @@
 """Intents to approved orders: every one through the gate, nothing around it."""
 
+from typing import Any
+
 import numpy as np
 
 from bot4.engine.layout_nb import (
@@ -10,8 +12,8 @@ from bot4.engine.layout_nb import (
     N_LAST_ORDER,
     N_LAST_REASON,
     N_ORDERS,
-    Engine,
 )
+from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of
 from bot4.execution.orders_nb import (
     find_nb,
     free_slot_nb,
@@ -21,7 +23,7 @@ from bot4.execution.orders_nb import (
     pending_nb,
     reducing_nb,
 )
-from bot4.kernels.jit_nb import stage
+from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
 from bot4.model.codes_nb import (
     ACT_CANCEL,
@@ -40,87 +42,98 @@ from bot4.risk.heat_nb import refresh_nb
 from bot4.safety.gate_nb import gate_nb
 
 
-@stage
-def send_cancel_nb(s: Engine, intents: np.ndarray, k: int) -> None:
+@kernel
+def send_cancel_nb(s: Any, intents: np.ndarray, k: int) -> None:
     """Hand a cancel to the venue, once per order."""
     it = intents[k]
-    slot = find_nb(s.orders, it["ref"])
+    slot = find_nb(orders_of(s), it["ref"])
     if slot < 0:
         return
-    state = int(s.orders.table[slot]["status"])
+    state = int(s["table"][slot]["status"])
     if state != ST_PENDING and state != ST_WORKING and state != ST_PARTIAL:
         return
-    mark_canceling_nb(s.orders, it["ref"], s.clock[CK_NOW])
-    n = s.out.n[N_ORDERS]
-    s.out.orders[n] = s.orders.table[slot]
-    s.out.orders[n]["action"] = ACT_CANCEL
-    s.out.orders[n]["reason"] = it["price"]
-    s.out.n[N_ORDERS] = n + 1
-    s.clock[CK_ORDERS] += 1
+    mark_canceling_nb(orders_of(s), it["ref"], s["clock"][CK_NOW])
+    n = s["n"][N_ORDERS]
+    s["sent"][n] = s["table"][slot]
+    s["sent"][n]["action"] = ACT_CANCEL
+    s["sent"][n]["reason"] = it["price"]
+    s["n"][N_ORDERS] = n + 1
+    s["clock"][CK_ORDERS] += 1
 
 
-@stage
-def send_new_nb(s: Engine, intents: np.ndarray, k: int) -> int:
+@kernel
+def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
     """Verdicts of risk, then the gate; the reason. An approved order joins the outgoing ring."""
     it = intents[k]
     inst = int(it["instrument"])
     side = int(it["side"])
     reduce_only = (int(it["flags"]) & OF_REDUCE_ONLY) != 0
-    mark = s.inst[inst]["mark"]
-    pos = s.ledger.positions[inst]["qty"]
+    mark = s["inst"][inst]["mark"]
+    pos = s["positions"][inst]["qty"]
     price = it["price"] if it["price"] > 0 else mark
     n_verdicts = 0
     reducing = 0
     if reduce_only:
-        reducing = reducing_nb(s.orders, inst, side, int(it["purpose"]))
+        reducing = reducing_nb(orders_of(s), inst, side, int(it["purpose"]))
     else:
-        equity = equity_nb(s.ledger, s.spec)
-        refresh_nb(s.risk, s.spec, s.ledger.positions, equity)
-        gross, _ = exposure_nb(s.ledger, s.spec)
-        pending = pending_nb(s.orders, inst, side) * price * s.spec[inst]["money_mult"]
+        equity = equity_nb(ledger_of(s), s["spec"])
+        refresh_nb(risk_of(s), s["spec"], s["positions"], equity)
+        gross, _ = exposure_nb(ledger_of(s), s["spec"])
+        pending = pending_nb(orders_of(s), inst, side) * price * s["spec"][inst]["money_mult"]
         n_verdicts = verdicts_nb(
-            s.risk, s.spec, inst, side, it["qty"], price, pos, equity, gross, pending, False, s.out.verdicts
+            risk_of(s),
+            s["spec"],
+            inst,
+            side,
+            it["qty"],
+            price,
+            pos,
+            equity,
+            gross,
+            pending,
+            False,
+            s["verdicts"],
         )
     open_all = 0
-    for k_inst in range(s.spec.shape[0]):
-        open_all += open_count_nb(s.orders, k_inst)
-    slot = free_slot_nb(s.orders, s.safety.control[0]["next_order_id"])
+    for k_inst in range(s["spec"].shape[0]):
+        open_all += open_count_nb(orders_of(s), k_inst)
+    slot = free_slot_nb(orders_of(s), s["control"][0]["next_order_id"])
     if slot < 0:
-        s.safety.refusals[R_TOO_MANY_ORDERS] += 1
+        s["refusals"][R_TOO_MANY_ORDERS] += 1
         return R_TOO_MANY_ORDERS
     reason = gate_nb(
-        s.safety,
-        s.spec[inst],
+        safety_of(s),
+        s["spec"][inst],
         intents,
         k,
-        s.clock[CK_NOW],
+        s["clock"][CK_NOW],
         mark,
         open_all,
         pos,
         reducing,
-        s.out.verdicts,
+        s["verdicts"],
         n_verdicts,
-        s.orders.table,
+        s["table"],
         slot,
     )
     if reason != R_OK:
         return reason
-    on_approved_nb(s.orders, slot)
-    n = s.out.n[N_ORDERS]
-    s.out.orders[n] = s.orders.table[slot]
-    s.out.n[N_ORDERS] = n + 1
-    s.clock[CK_ORDERS] += 1
-    s.out.n[N_LAST_ORDER] = s.orders.table[slot]["id"]
+    on_approved_nb(orders_of(s), slot)
+    n = s["n"][N_ORDERS]
+    s["sent"][n] = s["table"][slot]
+    s["n"][N_ORDERS] = n + 1
+    s["clock"][CK_ORDERS] += 1
+    s["n"][N_LAST_ORDER] = s["table"][slot]["id"]
     return R_OK
 
 
-@stage
-def note_result_nb(s: Engine, decision: int, reason: int, order_id: int) -> None:
+@kernel
+def note_result_nb(s: Any, decision: int, reason: int, order_id: int) -> None:
     """Write into the journalled decision what became of its order."""
-    n = s.out.n[N_DECISIONS]
+    n = s["n"][N_DECISIONS]
     if n == 0 or decision == 0:
         return
-    d = s.out.decisions[n - 1]
+    d = s["decisions"][n - 1]
     if d["seq"] != decision:
         return
     if reason == R_OK:
@@ -130,15 +143,15 @@ def note_result_nb(s: Engine, decision: int, reason: int, order_id: int) -> None
         d["reason"] = reason
 
 
-@stage
-def dispatch_nb(s: Engine) -> None:
+@kernel
+def dispatch_nb(s: Any) -> None:
     """Pass all waiting intents through the gate, in order."""
-    total = s.out.n[N_INTENTS]
+    total = s["n"][N_INTENTS]
     for k in range(total):
-        if int(s.out.intents[k]["action"]) == ACT_CANCEL:
-            send_cancel_nb(s, s.out.intents, k)
+        if int(s["intents"][k]["action"]) == ACT_CANCEL:
+            send_cancel_nb(s, s["intents"], k)
         else:
-            reason = send_new_nb(s, s.out.intents, k)
-            s.out.n[N_LAST_REASON] = reason
-            note_result_nb(s, s.out.intents[k]["decision"], reason, s.out.n[N_LAST_ORDER])
-    s.out.n[N_INTENTS] = 0
+            reason = send_new_nb(s, s["intents"], k)
+            s["n"][N_LAST_REASON] = reason
+            note_result_nb(s, s["intents"][k]["decision"], reason, s["n"][N_LAST_ORDER])
+    s["n"][N_INTENTS] = 0

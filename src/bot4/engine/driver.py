@@ -9,6 +9,7 @@ import numpy as np
 
 from bot4.engine import layout_nb as lay
 from bot4.engine import loop_nb as loop
+from bot4.engine.state import Engine
 from bot4.model.codes_nb import EV_KILL, EV_MODE, EV_VIEW
 from bot4.model.events import EVENT_DTYPE, INPUT_DTYPE
 from bot4.ports import journal as port
@@ -31,7 +32,7 @@ class Driver:
 
     def __init__(
         self,
-        engine: lay.Engine,
+        engine: Engine,
         sim: SimState,
         journal: Journal,
         native: Any,
@@ -128,7 +129,8 @@ class Driver:
     def _run(self, limit: int) -> None:
         while True:
             why = loop.run_nb(
-                self.engine,
+                self.engine.core,
+                self.engine.model,
                 self._sim,
                 self._window,
                 len(self._window),
@@ -150,8 +152,8 @@ class Driver:
 
     def _wake(self) -> None:
         """Ask the cold strategy about each closed bar; its answers are inputs of the fold."""
-        n = self.engine.out.n
-        woken = self.engine.out.wake[: n[lay.N_WAKE]].copy()
+        n = self.engine.n
+        woken = self.engine.core["wake"][0][: n[lay.N_WAKE]].copy()
         n[lay.N_WAKE] = 0
         if self._cold is None:
             return
@@ -167,16 +169,15 @@ class Driver:
 
     def flush(self) -> None:
         """Empty the outgoing rings into the journal and commit."""
-        out = self.engine.out
-        n = out.n
+        core, n = self.engine.core, self.engine.n
         for kind, ring, slot in (
-            (port.INPUTS, out.recorded, lay.N_RECORDED),
-            (port.DECISIONS, out.decisions, lay.N_DECISIONS),
-            (port.ORDERS, out.orders, lay.N_ORDERS),
-            (port.EQUITY, out.equity, lay.N_EQUITY),
+            (port.INPUTS, "recorded", lay.N_RECORDED),
+            (port.DECISIONS, "decisions", lay.N_DECISIONS),
+            (port.ORDERS, "sent", lay.N_ORDERS),
+            (port.EQUITY, "curve", lay.N_EQUITY),
         ):
             if n[slot]:
-                self._journal.append(kind, ring[: n[slot]])
+                self._journal.append(kind, core[ring][0][: n[slot]])
                 n[slot] = 0
         self._cur[loop.CU_SENT] = 0
         self._journal.commit()

@@ -1,5 +1,7 @@
 """Market events into books, bars, marks: the first phase of the step."""
 
+from typing import Any
+
 import numpy as np
 
 from bot4.engine.layout_nb import (
@@ -8,10 +10,10 @@ from bot4.engine.layout_nb import (
     CK_QUARANTINED,
     CK_SUBSTITUTED,
     N_BARS_DUE,
-    Engine,
 )
+from bot4.engine.parts_nb import bars_of, book_features_of, book_of, ledger_of, limits_of, quality_of
 from bot4.features.book_nb import update_quote_nb, update_trade_nb
-from bot4.kernels.jit_nb import kernel, stage
+from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import apply_funding_nb, mark_nb
 from bot4.market.bars_nb import bar_clock_nb, bar_trade_nb
 from bot4.market.book_nb import BOOK_CROSSED, BOOK_GAP, BOOK_QUOTE, BOOK_SYNCED, fold_book_nb
@@ -33,35 +35,35 @@ from bot4.model.codes_nb import (
 from bot4.quality.checks_nb import check_nb
 
 
-@stage
-def quote_nb(s: Engine, inst: int, ts: int) -> None:
+@kernel
+def quote_nb(s: Any, inst: int, ts: int) -> None:
     """The best quote of `inst` changed: move the mark, refresh the quote features."""
-    top = s.book.top[inst]
+    top = s["top"][inst]
     bid = top["quote_bid"]
     ask = top["quote_ask"]
     if bid <= 0 or ask <= bid:
         return
-    row = s.inst[inst]
+    row = s["inst"][inst]
     row["mark"] = (bid + ask) >> 1
-    mark_nb(s.ledger, inst, row["mark"])
-    if s.params[0]["use_book"] == 1:
-        update_quote_nb(s.book_features, inst, ts, bid, top["quote_bid_qty"], ask, top["quote_ask_qty"])
+    mark_nb(ledger_of(s), inst, row["mark"])
+    if s["params"][0]["use_book"] == 1:
+        update_quote_nb(book_features_of(s), inst, ts, bid, top["quote_bid_qty"], ask, top["quote_ask_qty"])
 
 
-@stage
-def due_nb(s: Engine, inst: int) -> None:
+@kernel
+def due_nb(s: Any, inst: int) -> None:
     """Note that a bar of `inst` has closed; the step looks at it in its second phase."""
-    n = s.out.n[N_BARS_DUE]
-    s.out.due[n] = inst
-    s.out.n[N_BARS_DUE] = n + 1
+    n = s["n"][N_BARS_DUE]
+    s["due"][n] = inst
+    s["n"][N_BARS_DUE] = n + 1
 
 
-@stage
-def take_closed_nb(s: Engine, inst: int) -> None:
+@kernel
+def take_closed_nb(s: Any, inst: int) -> None:
     """Copy the bar that `market.bars_nb` closed into the instrument's row, in quote currency."""
-    closed = s.bars.closed[inst]
-    spec = s.spec[inst]
-    row = s.inst[inst]
+    closed = s["bars_closed"][inst]
+    spec = s["spec"][inst]
+    row = s["inst"][inst]
     tick = spec["tick_size"]
     row["open"] = closed["open"] * tick
     row["high"] = closed["high"] * tick
@@ -72,11 +74,11 @@ def take_closed_nb(s: Engine, inst: int) -> None:
     due_nb(s, inst)
 
 
-@stage
-def bars_clock_nb(s: Engine, now: int) -> None:
+@kernel
+def bars_clock_nb(s: Any, now: int) -> None:
     """Close time bars whose end has passed without a trade."""
-    for inst in range(s.spec.shape[0]):
-        if bar_clock_nb(s.bars, inst, now) > 0:
+    for inst in range(s["spec"].shape[0]):
+        if bar_clock_nb(bars_of(s), inst, now) > 0:
             take_closed_nb(s, inst)
 
 
@@ -92,43 +94,43 @@ def status_nb(inst_rows: np.ndarray, inst: int, flags: int) -> None:
         row["status"] = STATUS_OK
 
 
-@stage
-def book_event_nb(s: Engine, events: np.ndarray, i: int, inst: int, ts: int) -> None:
+@kernel
+def book_event_nb(s: Any, events: np.ndarray, i: int, inst: int, ts: int) -> None:
     """Fold a depth or quote event."""
-    flags = fold_book_nb(s.book, events[i])
+    flags = fold_book_nb(book_of(s), events[i])
     if flags & (BOOK_GAP | BOOK_CROSSED | BOOK_SYNCED):
-        status_nb(s.inst, inst, flags)
+        status_nb(s["inst"], inst, flags)
     if flags & BOOK_QUOTE:
         quote_nb(s, inst, ts)
 
 
-@stage
-def trade_event_nb(s: Engine, events: np.ndarray, i: int, inst: int, ts: int) -> None:
+@kernel
+def trade_event_nb(s: Any, events: np.ndarray, i: int, inst: int, ts: int) -> None:
     """Fold a trade: last price, trade features, bars."""
     e = events[i]
-    row = s.inst[inst]
+    row = s["inst"][inst]
     price = e["price"]
     buyer_maker = (int(e["flags"]) & FLAG_BUYER_MAKER) != 0
     row["last"] = price
-    if s.book.top[inst]["quote_bid"] <= 0:
+    if s["top"][inst]["quote_bid"] <= 0:
         row["mark"] = price
-        mark_nb(s.ledger, inst, price)
-    if s.params[0]["use_book"] == 1:
-        update_trade_nb(s.book_features, inst, ts, price, e["qty"], buyer_maker)
-    if bar_trade_nb(s.bars, inst, e["ts_venue"], price, e["qty"], buyer_maker) > 0:
+        mark_nb(ledger_of(s), inst, price)
+    if s["params"][0]["use_book"] == 1:
+        update_trade_nb(book_features_of(s), inst, ts, price, e["qty"], buyer_maker)
+    if bar_trade_nb(bars_of(s), inst, e["ts_venue"], price, e["qty"], buyer_maker) > 0:
         take_closed_nb(s, inst)
 
 
-@stage
-def bar_event_nb(s: Engine, events: np.ndarray, i: int, inst: int) -> None:
+@kernel
+def bar_event_nb(s: Any, events: np.ndarray, i: int, inst: int) -> None:
     """Fold a recorded bar: it is known at its close."""
     e = events[i]
-    spec = s.spec[inst]
-    row = s.inst[inst]
+    spec = s["spec"][inst]
+    row = s["inst"][inst]
     tick = spec["tick_size"]
     row["last"] = e["price"]
     row["mark"] = e["price"]
-    mark_nb(s.ledger, inst, e["price"])
+    mark_nb(ledger_of(s), inst, e["price"])
     row["open"] = e["x"] * tick
     row["high"] = e["y"] * tick
     row["low"] = e["seq"] * tick
@@ -138,41 +140,41 @@ def bar_event_nb(s: Engine, events: np.ndarray, i: int, inst: int) -> None:
     due_nb(s, inst)
 
 
-@stage
-def funding_event_nb(s: Engine, events: np.ndarray, i: int, inst: int) -> None:
+@kernel
+def funding_event_nb(s: Any, events: np.ndarray, i: int, inst: int) -> None:
     """Pay or receive funding. seq = -1 marks a substitute for missing data: it is always paid."""
     e = events[i]
-    qty = s.ledger.positions[inst]["qty"]
-    if qty == 0 or s.spec[inst]["kind"] == 0:
+    qty = s["positions"][inst]["qty"]
+    if qty == 0 or s["spec"][inst]["kind"] == 0:
         return
     rate = e["x"]
     if e["seq"] == -1:
         rate = abs(rate) if qty > 0 else -abs(rate)
-        s.clock[CK_SUBSTITUTED] += 1
-    price = e["price"] if e["price"] > 0 else s.inst[inst]["mark"]
-    apply_funding_nb(s.ledger, s.spec, inst, rate, price)
-    s.clock[CK_FUNDINGS] += 1
+        s["clock"][CK_SUBSTITUTED] += 1
+    price = e["price"] if e["price"] > 0 else s["inst"][inst]["mark"]
+    apply_funding_nb(ledger_of(s), s["spec"], inst, rate, price)
+    s["clock"][CK_FUNDINGS] += 1
 
 
-@stage
-def market_event_nb(s: Engine, events: np.ndarray, i: int) -> None:
+@kernel
+def market_event_nb(s: Any, events: np.ndarray, i: int) -> None:
     """Fold one market event; what fails its checks is counted and goes no further."""
     e = events[i]
     kind = int(e["kind"])
     inst = int(e["instrument"])
     ts = e["ts_local"]
-    s.clock[CK_MARKET] += 1
-    row = s.inst[inst]
+    s["clock"][CK_MARKET] += 1
+    row = s["inst"][inst]
     if kind == EV_DEPTH:
         book_event_nb(s, events, i, inst, ts)
         return
     if kind == EV_STATUS:
         row["status"] = e["x"]
         return
-    verdict = check_nb(s.quality, s.limits, inst, e)
+    verdict = check_nb(quality_of(s), limits_of(s), inst, e)
     if verdict != 0:
         row["quarantined"] += 1
-        s.clock[CK_QUARANTINED] += 1
+        s["clock"][CK_QUARANTINED] += 1
         if kind == EV_DEPTH_HEAD or kind == EV_SNAPSHOT_HEAD:
             # its levels must still be folded, or the sequence would break; it is not traded on
             row["status"] = STATUS_QUARANTINED

@@ -1,25 +1,6 @@
-"""The engine's state: one NamedTuple of arrays, one group a stage.
+"""Places in the engine's small arrays, and the codes of its strategies."""
 
-Everything a decision depends on is in here (a snapshot is a copy of it, the state hash one pass
-over it), except `Out`, which holds scratch space and what waits to be journalled.
-"""
-
-from typing import NamedTuple
-
-import numpy as np
-
-from bot4.execution.orders_nb import OrdersState
-from bot4.features.book_nb import BookFeatures
-from bot4.features.layout_nb import FeatureState
-from bot4.ledger.ledger_nb import LedgerState
-from bot4.market.bars_nb import BarState
-from bot4.market.book_nb import BookState
-from bot4.quality.checks_nb import QualityParams, QualityState
-from bot4.risk.state_nb import RiskState
-from bot4.safety.gate_nb import SafetyState
-from bot4.signals.ml.trees_nb import TreeModel
-
-# clock: places in Engine.clock (int64)
+# clock (int64)
 CK_NOW = 0  # engine time, ns
 CK_POS = 1  # events folded
 CK_MARKET = 2  # market events among them
@@ -37,7 +18,7 @@ CK_SUBSTITUTED = 13  # funding payments charged from a conservative substitute
 CK_STALE = 14  # decisions refused because data was stale or the book invalid
 N_CLOCK = 16
 
-# counters in Out.n (int64)
+# counters of scratch space and outgoing rings, `n` (int64)
 N_INTENTS = 0
 N_ORDERS = 1
 N_DECISIONS = 2
@@ -73,48 +54,3 @@ X_EQUITY = 3
 X_TIME = 4  # seconds since 1970, UTC
 N_CONTEXT = 8
 N_MEMORY = 64
-
-
-class Out(NamedTuple):
-    """Scratch space and rings that the driver empties."""
-
-    n: np.ndarray
-    intents: np.ndarray  # INTENT_DTYPE
-    orders: np.ndarray  # ORDER_DTYPE: approved orders and cancels
-    decisions: np.ndarray  # DECISION_DTYPE
-    equity: np.ndarray  # EQUITY_DTYPE
-    recorded: np.ndarray  # INPUT_DTYPE: what was folded besides market data
-    due: np.ndarray  # instruments whose bar closed, int64
-    wake: np.ndarray  # instruments a cold strategy must see, int64
-    verdicts: np.ndarray  # int64
-    ints: np.ndarray  # int64 scratch
-    floats: np.ndarray  # float64 scratch
-    levels: np.ndarray  # (4, 5) int64: bid prices, bid quantities, ask prices, ask quantities
-
-
-class Engine(NamedTuple):
-    """All state of the hot plane."""
-
-    clock: np.ndarray
-    params: np.ndarray  # PARAMS_DTYPE, one row
-    spec: np.ndarray  # INSTRUMENT_DTYPE
-    inst: np.ndarray  # INST_DTYPE
-    book: BookState
-    bars: BarState
-    quality: QualityState
-    limits: QualityParams
-    features: FeatureState
-    book_features: BookFeatures
-    mask: np.ndarray  # uint8, feature groups in use
-    votes: np.ndarray  # (instruments, votes, 2) float64
-    weights: np.ndarray  # (votes,) float64
-    model: TreeModel
-    fused: np.ndarray  # (instruments, N_FUSED) float64
-    explain: np.ndarray  # (instruments, N_EXPLAIN) float64
-    context: np.ndarray  # (instruments, N_CONTEXT) float64
-    memory: np.ndarray  # (instruments, N_MEMORY) float64, a compiled strategy's own
-    ledger: LedgerState
-    risk: RiskState
-    safety: SafetyState
-    orders: OrdersState
-    out: Out

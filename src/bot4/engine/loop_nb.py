@@ -6,6 +6,8 @@ equal times the exchange goes first, then answers, timers, market events; the or
 format, because a replay must find the same one.
 """
 
+from typing import Any
+
 import numpy as np
 
 from bot4.engine.layout_nb import (
@@ -17,10 +19,9 @@ from bot4.engine.layout_nb import (
     N_ORDERS,
     N_RECORDED,
     N_WAKE,
-    Engine,
 )
 from bot4.engine.step_nb import step_nb
-from bot4.kernels.jit_nb import kernel, stage
+from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import ACT_CANCEL, EV_BAR, EV_TIMER
 from bot4.venues.simulator.sim_nb import (
     sim_arrive_nb,
@@ -72,16 +73,16 @@ def rings_full_nb(n: np.ndarray, orders: int, decisions: int, equity: int, recor
     )
 
 
-@stage
-def hand_over_nb(s: Engine, sim: SimState, cur: np.ndarray, now: int) -> None:
+@kernel
+def hand_over_nb(s: Any, sim: SimState, cur: np.ndarray, now: int) -> None:
     """Give the simulator the orders that the gate has approved since the last call."""
-    for k in range(cur[CU_SENT], s.out.n[N_ORDERS]):
-        order = s.out.orders[k]
+    for k in range(cur[CU_SENT], s["n"][N_ORDERS]):
+        order = s["sent"][k]
         if int(order["action"]) == ACT_CANCEL:
             sim_cancel_nb(sim, order["id"], int(order["instrument"]), now)
         else:
-            sim_submit_nb(sim, s.spec, s.out.orders, k, now)
-    cur[CU_SENT] = s.out.n[N_ORDERS]
+            sim_submit_nb(sim, s["spec"], s["sent"], k, now)
+    cur[CU_SENT] = s["n"][N_ORDERS]
 
 
 @kernel
@@ -93,27 +94,28 @@ def put_timer_nb(scratch: np.ndarray, ts: int) -> None:
     t["ts_venue"] = ts
 
 
-@stage
-def record_input_nb(s: Engine, events: np.ndarray, i: int) -> None:
+@kernel
+def record_input_nb(s: Any, events: np.ndarray, i: int) -> None:
     """Put an input into the ring for the journal, with its position in the fold."""
-    n = s.out.n[N_RECORDED]
-    s.out.recorded[n]["pos"] = s.clock[CK_POS]
-    s.out.recorded[n]["event"] = events[i]
-    s.out.n[N_RECORDED] = n + 1
+    n = s["n"][N_RECORDED]
+    s["recorded"][n]["pos"] = s["clock"][CK_POS]
+    s["recorded"][n]["event"] = events[i]
+    s["n"][N_RECORDED] = n + 1
 
 
-@stage
-def exchange_item_nb(s: Engine, sim: SimState, events: np.ndarray, item: int) -> None:
+@kernel
+def exchange_item_nb(s: Any, sim: SimState, events: np.ndarray, item: int) -> None:
     """Let the simulated exchange see one market event, or a bar's opening print."""
     if item & 1:
-        sim_bar_open_nb(sim, s.spec, events, item >> 1)
+        sim_bar_open_nb(sim, s["spec"], events, item >> 1)
     else:
-        sim_market_nb(sim, s.spec, events, item >> 1)
+        sim_market_nb(sim, s["spec"], events, item >> 1)
 
 
 @kernel
 def run_nb(  # type: ignore[no-untyped-def]
-    s: Engine,
+    core: np.ndarray,
+    model: Any,
     sim: SimState,
     events: np.ndarray,
     n_events: int,
@@ -124,7 +126,7 @@ def run_nb(  # type: ignore[no-untyped-def]
     limit: int,
     cur: np.ndarray,
     scratch: np.ndarray,
-    user,
+    user: Any,
 ) -> int:
     """Fold everything up to local time `limit`; DONE, WAKE or FULL.
 
@@ -134,18 +136,19 @@ def run_nb(  # type: ignore[no-untyped-def]
     inputs come from `inputs` (a journal) at their recorded positions instead. `cur` is kept by the
     caller, so that a call continues where the last one stopped.
     """
+    s = core[0]
     n_items = order.shape[0]
     n_inputs = inputs.shape[0]
     simulated = cur[CU_SIM] == 1
-    room = (s.out.orders.shape[0], s.out.decisions.shape[0], s.out.equity.shape[0], s.out.recorded.shape[0])
+    room = (s["sent"].shape[0], s["decisions"].shape[0], s["curve"].shape[0], s["recorded"].shape[0])
     while True:
-        if s.out.n[N_WAKE] > 0:
+        if s["n"][N_WAKE] > 0:
             return WAKE
-        if rings_full_nb(s.out.n, room[0], room[1], room[2], room[3]):
+        if rings_full_nb(s["n"], room[0], room[1], room[2], room[3]):
             return FULL
         i = cur[CU_LOCAL]
         market = events[i]["ts_local"] if i < n_events else FOREVER
-        timer = s.clock[CK_TIMER] if cur[CU_TIMERS] == 1 else FOREVER
+        timer = s["clock"][CK_TIMER] if cur[CU_TIMERS] == 1 else FOREVER
         source = events
         at = i
         if cur[CU_OUTSIDE] < cur[CU_N_OUTSIDE]:
@@ -166,7 +169,7 @@ def run_nb(  # type: ignore[no-untyped-def]
                     cur[CU_EXCHANGE] = k + 1
                     exchange_item_nb(s, sim, events, order[k])
                 else:
-                    sim_arrive_nb(sim, s.spec)
+                    sim_arrive_nb(sim, s["spec"])
                 continue
             if reply == local:
                 sim_pop_reply_nb(sim, scratch, 0)
@@ -179,7 +182,7 @@ def run_nb(  # type: ignore[no-untyped-def]
                 at = 0
             else:
                 cur[CU_LOCAL] = i + 1
-        elif cur[CU_INPUT] < n_inputs and inputs[cur[CU_INPUT]]["pos"] == s.clock[CK_POS]:
+        elif cur[CU_INPUT] < n_inputs and inputs[cur[CU_INPUT]]["pos"] == s["clock"][CK_POS]:
             scratch[0] = inputs[cur[CU_INPUT]]["event"]
             source = scratch
             at = 0
@@ -192,9 +195,9 @@ def run_nb(  # type: ignore[no-untyped-def]
             at = 0
         else:
             cur[CU_LOCAL] = i + 1
-        step_nb(s, source, at, user)
+        step_nb(s, model, source, at, user)
         if simulated:
-            hand_over_nb(s, sim, cur, s.clock[CK_NOW])
+            hand_over_nb(s, sim, cur, s["clock"][CK_NOW])
 
 
 @kernel

@@ -1,9 +1,12 @@
 """Protection: brackets, drawdown, modes, flattening. Runs on the timer and after every fill."""
 
+from typing import Any
+
 from bot4.engine.decide_nb import cancel_intent_nb, intent_nb
-from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, N_EQUITY, N_INTENTS, Engine
+from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, N_EQUITY, N_INTENTS
+from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of
 from bot4.execution.bracket_nb import sync_bracket_nb
-from bot4.kernels.jit_nb import stage
+from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
 from bot4.model.codes_nb import (
     BUY,
@@ -25,29 +28,29 @@ from bot4.risk.drawdown_nb import update_equity_nb
 from bot4.safety.modes_nb import request_mode_nb
 
 
-@stage
-def bracket_nb(s: Engine, inst: int) -> None:
+@kernel
+def bracket_nb(s: Any, inst: int) -> None:
     """Bring stop and target of `inst` to exactly its position."""
-    row = s.inst[inst]
+    row = s["inst"][inst]
     row["protect"] = 0
     if row["flatten"] != 0:
         return
-    s.out.n[N_INTENTS] = sync_bracket_nb(
-        s.orders,
-        s.spec[inst],
+    s["n"][N_INTENTS] = sync_bracket_nb(
+        orders_of(s),
+        s["spec"][inst],
         inst,
-        s.ledger.positions[inst]["qty"],
+        s["positions"][inst]["qty"],
         row["stop"],
         row["target"],
-        s.out.intents,
-        s.out.n[N_INTENTS],
+        s["intents"],
+        s["n"][N_INTENTS],
     )
 
 
-@stage
-def cancel_all_nb(s: Engine, inst: int, reason: int, keep_reducing: bool) -> None:
+@kernel
+def cancel_all_nb(s: Any, inst: int, reason: int, keep_reducing: bool) -> None:
     """Write a cancel for every live order of `inst` (protective ones stay when asked)."""
-    table = s.orders.table
+    table = s["table"]
     for slot in range(table.shape[0]):
         order = table[slot]
         state = int(order["status"])
@@ -56,61 +59,61 @@ def cancel_all_nb(s: Engine, inst: int, reason: int, keep_reducing: bool) -> Non
             continue
         if keep_reducing and int(order["flags"]) & OF_REDUCE_ONLY:
             continue
-        if s.out.n[N_INTENTS] >= s.out.intents.shape[0] - 4:
+        if s["n"][N_INTENTS] >= s["intents"].shape[0] - 4:
             return  # the rest on the next timer
-        s.out.n[N_INTENTS] = cancel_intent_nb(s.out.intents, s.out.n[N_INTENTS], inst, order["id"], reason)
+        s["n"][N_INTENTS] = cancel_intent_nb(s["intents"], s["n"][N_INTENTS], inst, order["id"], reason)
 
 
-@stage
-def reduce_nb(s: Engine, inst: int, qty: int) -> None:
+@kernel
+def reduce_nb(s: Any, inst: int, qty: int) -> None:
     """Write the reduce-only market intent that takes `qty` lots off the position."""
     if qty == 0:
         return
-    side = SELL if s.ledger.positions[inst]["qty"] > 0 else BUY
-    s.out.n[N_INTENTS] = intent_nb(
-        s.out.intents, s.out.n[N_INTENTS], inst, side, qty, FOR_FLATTEN, OF_REDUCE_ONLY, 0
+    side = SELL if s["positions"][inst]["qty"] > 0 else BUY
+    s["n"][N_INTENTS] = intent_nb(
+        s["intents"], s["n"][N_INTENTS], inst, side, qty, FOR_FLATTEN, OF_REDUCE_ONLY, 0
     )
 
 
-@stage
-def flatten_nb(s: Engine, reason: int) -> None:
+@kernel
+def flatten_nb(s: Any, reason: int) -> None:
     """Emergency: cancel everything, close everything; repeated by the timer until it is true."""
-    for inst in range(s.spec.shape[0]):
-        qty = abs(s.ledger.positions[inst]["qty"])
-        row = s.inst[inst]
+    for inst in range(s["spec"].shape[0]):
+        qty = abs(s["positions"][inst]["qty"])
+        row = s["inst"][inst]
         cancel_all_nb(s, inst, reason, False)
         row["flatten"] = reason if qty > 0 else 0
         reduce_nb(s, inst, qty)
 
 
-@stage
-def mode_changed_nb(s: Engine, mode: int, reason: int) -> None:
+@kernel
+def mode_changed_nb(s: Any, mode: int, reason: int) -> None:
     """Carry out what a more severe mode demands at once."""
     if mode == MODE_EMERGENCY:
         flatten_nb(s, reason)
         return
-    for inst in range(s.spec.shape[0]):
+    for inst in range(s["spec"].shape[0]):
         cancel_all_nb(s, inst, reason, True)
         if mode == MODE_REDUCE:
-            reduce_nb(s, inst, abs(s.ledger.positions[inst]["qty"]) // 2)
+            reduce_nb(s, inst, abs(s["positions"][inst]["qty"]) // 2)
 
 
-@stage
-def change_mode_nb(s: Engine, mode: int, reason: int, authorised: bool) -> None:
+@kernel
+def change_mode_nb(s: Any, mode: int, reason: int, authorised: bool) -> None:
     """Ask for a mode; act when it became more severe."""
-    before = s.safety.control[0]["mode"]
-    if request_mode_nb(s.safety, mode, reason, s.clock[CK_NOW], authorised) and mode > before:
+    before = s["control"][0]["mode"]
+    if request_mode_nb(safety_of(s), mode, reason, s["clock"][CK_NOW], authorised) and mode > before:
         mode_changed_nb(s, mode, reason)
 
 
-@stage
-def risk_modes_nb(s: Engine, equity: int) -> None:
+@kernel
+def risk_modes_nb(s: Any, equity: int) -> None:
     """Drawdown and loss limits to modes; a pause of their own making is lifted when they allow it."""
-    wanted = update_equity_nb(s.risk, equity, s.clock[CK_NOW])
-    control = s.safety.control[0]
+    wanted = update_equity_nb(risk_of(s), equity, s["clock"][CK_NOW])
+    control = s["control"][0]
     mode = control["mode"]
     if wanted > mode:
-        change_mode_nb(s, wanted, s.risk.state[0]["reason"], False)
+        change_mode_nb(s, wanted, s["risk_state"][0]["reason"], False)
     elif wanted < mode and mode < MODE_EMERGENCY:
         why = control["mode_reason"]
         ours = (
@@ -120,39 +123,39 @@ def risk_modes_nb(s: Engine, equity: int) -> None:
             change_mode_nb(s, max(wanted, MODE_NORMAL), why, False)
 
 
-@stage
-def sample_equity_nb(s: Engine, equity: int) -> None:
+@kernel
+def sample_equity_nb(s: Any, equity: int) -> None:
     """One point of the equity curve."""
-    n = s.out.n[N_EQUITY]
-    if n >= s.out.equity.shape[0]:
+    n = s["n"][N_EQUITY]
+    if n >= s["curve"].shape[0]:
         return
-    gross, net = exposure_nb(s.ledger, s.spec)
-    r = s.out.equity[n]
-    r["ts"] = s.clock[CK_NOW]
+    gross, net = exposure_nb(ledger_of(s), s["spec"])
+    r = s["curve"][n]
+    r["ts"] = s["clock"][CK_NOW]
     r["equity"] = equity
-    r["cash"] = s.ledger.account[0]["cash"]
+    r["cash"] = s["account"][0]["cash"]
     r["exposure"] = gross
     r["net"] = net
-    r["drawdown"] = s.risk.state[0]["drawdown"]
-    r["price"] = s.inst[0]["mark"]
-    r["mode"] = s.safety.control[0]["mode"]
-    s.out.n[N_EQUITY] = n + 1
+    r["drawdown"] = s["risk_state"][0]["drawdown"]
+    r["price"] = s["inst"][0]["mark"]
+    r["mode"] = s["control"][0]["mode"]
+    s["n"][N_EQUITY] = n + 1
 
 
-@stage
-def timer_nb(s: Engine) -> None:
+@kernel
+def timer_nb(s: Any) -> None:
     """The protection timer: equity, limits, modes, naked positions, the equity curve."""
-    equity = equity_nb(s.ledger, s.spec)
+    equity = equity_nb(ledger_of(s), s["spec"])
     risk_modes_nb(s, equity)
-    emergency = s.safety.control[0]["mode"] == MODE_EMERGENCY
-    for inst in range(s.spec.shape[0]):
-        if s.ledger.positions[inst]["qty"] != 0:
+    emergency = s["control"][0]["mode"] == MODE_EMERGENCY
+    for inst in range(s["spec"].shape[0]):
+        if s["positions"][inst]["qty"] != 0:
             if emergency:
-                flatten_nb(s, s.safety.control[0]["mode_reason"])
+                flatten_nb(s, s["control"][0]["mode_reason"])
                 break
             bracket_nb(s, inst)
-    now = s.clock[CK_NOW]
-    if now >= s.clock[CK_EQUITY]:
+    now = s["clock"][CK_NOW]
+    if now >= s["clock"][CK_EQUITY]:
         sample_equity_nb(s, equity)
-        step = s.params[0]["equity_ns"]
-        s.clock[CK_EQUITY] = (now // step + 1) * step
+        step = s["params"][0]["equity_ns"]
+        s["clock"][CK_EQUITY] = (now // step + 1) * step

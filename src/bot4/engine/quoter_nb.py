@@ -1,9 +1,12 @@
 """A quoting strategy: one bid and one ask at the touch, skewed by inventory, looked at on a timer."""
 
+from typing import Any
+
 from bot4.engine.decide_nb import cancel_intent_nb, data_reason_nb, record_nb
-from bot4.engine.layout_nb import N_INTENTS, Engine
+from bot4.engine.layout_nb import N_INTENTS
+from bot4.engine.parts_nb import orders_of
 from bot4.execution.orders_nb import find_nb
-from bot4.kernels.jit_nb import kernel, stage
+from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
     ACT_NEW,
     BUY,
@@ -36,36 +39,36 @@ def skew_nb(position: int, step: int) -> int:
     return -whole if position > 0 else whole
 
 
-@stage
-def keep_quote_nb(s: Engine, inst: int, order_id: int, price: int) -> int:
+@kernel
+def keep_quote_nb(s: Any, inst: int, order_id: int, price: int) -> int:
     """Look after one standing quote.
 
     1: it stands at `price`. 2: it is still in force elsewhere, a cancel was written. 0: there is none.
     """
     if order_id == 0:
         return 0
-    slot = find_nb(s.orders, order_id)
+    slot = find_nb(orders_of(s), order_id)
     if slot < 0:
         return 0
-    order = s.orders.table[slot]
+    order = s["table"][slot]
     state = int(order["status"])
     if order["id"] != order_id or not (ST_PENDING <= state <= ST_PARTIAL):
         return 0
     if order["price"] == price:
         return 1
     if state == ST_WORKING or state == ST_PARTIAL or state == ST_PENDING:
-        s.out.n[N_INTENTS] = cancel_intent_nb(s.out.intents, s.out.n[N_INTENTS], inst, order_id, R_REQUOTE)
+        s["n"][N_INTENTS] = cancel_intent_nb(s["intents"], s["n"][N_INTENTS], inst, order_id, R_REQUOTE)
     return 2
 
 
-@stage
-def new_quote_nb(s: Engine, inst: int, side: int, price: int) -> None:
+@kernel
+def new_quote_nb(s: Any, inst: int, side: int, price: int) -> None:
     """Write the intent of a post-only limit order."""
-    n = s.out.n[N_INTENTS]
-    r = s.out.intents[n]
+    n = s["n"][N_INTENTS]
+    r = s["intents"][n]
     r["price"] = price
     r["stop_price"] = 0
-    r["qty"] = s.params[0]["quote_qty"]
+    r["qty"] = s["params"][0]["quote_qty"]
     r["ref"] = 0
     r["decision"] = 0
     r["instrument"] = inst
@@ -75,13 +78,13 @@ def new_quote_nb(s: Engine, inst: int, side: int, price: int) -> None:
     r["flags"] = 0
     r["purpose"] = FOR_QUOTE
     r["side"] = side
-    s.out.n[N_INTENTS] = n + 1
+    s["n"][N_INTENTS] = n + 1
 
 
-@stage
-def quote_side_nb(s: Engine, inst: int, side: int, price: int, room: bool) -> int:
+@kernel
+def quote_side_nb(s: Any, inst: int, side: int, price: int, room: bool) -> int:
     """Keep, move or place the quote of one side; 1 when an order is to be placed."""
-    row = s.inst[inst]
+    row = s["inst"][inst]
     order_id = row["bid_id"] if side == BUY else row["ask_id"]
     if keep_quote_nb(s, inst, order_id, price) == 1 or not room:
         return 0
@@ -89,36 +92,36 @@ def quote_side_nb(s: Engine, inst: int, side: int, price: int, room: bool) -> in
     return 1
 
 
-@stage
-def quoter_nb(s: Engine, inst: int) -> None:
+@kernel
+def quoter_nb(s: Any, inst: int) -> None:
     """One look at the quotes of `inst`."""
-    p = s.params[0]
+    p = s["params"][0]
     reason = data_reason_nb(s, inst)
-    if reason == R_OK and s.safety.control[0]["mode"] != MODE_NORMAL:
+    if reason == R_OK and s["control"][0]["mode"] != MODE_NORMAL:
         reason = R_MODE
-    top = s.book.top[inst]
+    top = s["top"][inst]
     bid = top["bid"]
     ask = top["ask"]
     if reason != R_OK or bid <= 0 or ask <= bid:
-        row = s.inst[inst]
+        row = s["inst"][inst]
         keep_quote_nb(s, inst, row["bid_id"], -1)
         keep_quote_nb(s, inst, row["ask_id"], -1)
         record_nb(s, inst, D_REFUSED, reason, 0, 0)
         return
-    pos = s.ledger.positions[inst]["qty"]
+    pos = s["positions"][inst]["qty"]
     shift = skew_nb(pos, p["quote_skew"])
     placed = quote_side_nb(s, inst, BUY, min(bid, bid + shift), pos < p["quote_max"])
     placed += quote_side_nb(s, inst, SELL, max(ask, ask + shift), pos > -p["quote_max"])
     record_nb(s, inst, D_QUOTE, R_OK, 0, placed)
 
 
-@stage
-def adopt_quotes_nb(s: Engine, first: int, last: int) -> None:
+@kernel
+def adopt_quotes_nb(s: Any, first: int, last: int) -> None:
     """Remember the ids of the quotes that the gate has just approved (outgoing ring [first, last))."""
     for k in range(first, last):
-        order = s.out.orders[k]
+        order = s["sent"][k]
         if int(order["purpose"]) == FOR_QUOTE and int(order["action"]) == ACT_NEW:
-            row = s.inst[int(order["instrument"])]
+            row = s["inst"][int(order["instrument"])]
             if int(order["side"]) == BUY:
                 row["bid_id"] = order["id"]
             else:

@@ -22,6 +22,10 @@ PARAMS_DTYPE = np.dtype(
         ("quote_skew", "<i8"),  # lots that move a quote by one tick
         ("use_book", "<i8"),  # 1: order-book features are kept
         ("needs_book", "<i8"),  # 1: no entries unless a quote is known and fresh
+        ("quality_stale_ns", "<i8"),
+        ("quality_sigmas", "<f8"),
+        ("quality_jump", "<f8"),
+        ("quality_confirm", "<i8"),
         ("all_decisions", "<i8"),  # 1: every decision is handed to the journal
     ]
 )

@@ -4,6 +4,8 @@ Backtest, paper and replay run this same compiled function; they differ in who s
 events and who takes the orders.
 """
 
+from typing import Any
+
 import numpy as np
 
 from bot4.engine.answers_nb import answer_nb
@@ -19,11 +21,11 @@ from bot4.engine.layout_nb import (
     N_INTENTS,
     N_ORDERS,
     S_QUOTER,
-    Engine,
 )
+from bot4.engine.parts_nb import safety_of
 from bot4.engine.protect_nb import bracket_nb, change_mode_nb, flatten_nb, timer_nb
 from bot4.engine.quoter_nb import adopt_quotes_nb, quoter_nb
-from bot4.kernels.jit_nb import stage
+from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
     EV_ACK,
     EV_CANCELED,
@@ -36,44 +38,44 @@ from bot4.model.codes_nb import (
 from bot4.safety.modes_nb import kill_nb
 
 
-@stage
-def control_event_nb(s: Engine, events: np.ndarray, i: int) -> None:
+@kernel
+def control_event_nb(s: Any, events: np.ndarray, i: int) -> None:
     """Fold a mode change, a kill, or a cold strategy's view."""
     e = events[i]
     kind = int(e["kind"])
     if kind == EV_MODE:
         change_mode_nb(s, e["x"], e["y"], int(e["flags"]) != 0)
     elif kind == EV_KILL:
-        before = s.safety.control[0]["mode"]
-        kill_nb(s.safety, e["y"], s.clock[CK_NOW])
+        before = s["control"][0]["mode"]
+        kill_nb(safety_of(s), e["y"], s["clock"][CK_NOW])
         if before != MODE_EMERGENCY:
             flatten_nb(s, e["y"])
     elif kind == EV_VIEW:
         act_nb(s, int(e["instrument"]), e["x"] * (e["y"] * 1e-9))
 
 
-@stage
-def timers_nb(s: Engine) -> None:
+@kernel
+def timers_nb(s: Any) -> None:
     """Everything that happens by the clock alone."""
-    now = s.clock[CK_NOW]
+    now = s["clock"][CK_NOW]
     bars_clock_nb(s, now)
     timer_nb(s)
-    p = s.params[0]
-    if p["strategy"] == S_QUOTER and now >= s.clock[CK_QUOTE]:
-        for inst in range(s.spec.shape[0]):
+    p = s["params"][0]
+    if p["strategy"] == S_QUOTER and now >= s["clock"][CK_QUOTE]:
+        for inst in range(s["spec"].shape[0]):
             quoter_nb(s, inst)
-        s.clock[CK_QUOTE] = now + p["quote_ns"]
-    s.clock[CK_TIMER] = now + p["timer_ns"]
+        s["clock"][CK_QUOTE] = now + p["quote_ns"]
+    s["clock"][CK_TIMER] = now + p["timer_ns"]
 
 
-@stage
-def step_nb(s: Engine, events: np.ndarray, i: int, user) -> None:  # type: ignore[no-untyped-def]
+@kernel
+def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any) -> None:  # type: ignore[no-untyped-def]
     """Fold event `i`: ingest, bars and decisions, protection, gate."""
     e = events[i]
     kind = int(e["kind"])
-    s.clock[CK_POS] += 1
-    if e["ts_local"] > s.clock[CK_NOW]:
-        s.clock[CK_NOW] = e["ts_local"]
+    s["clock"][CK_POS] += 1
+    if e["ts_local"] > s["clock"][CK_NOW]:
+        s["clock"][CK_NOW] = e["ts_local"]
     if kind < EV_ACK:
         market_event_nb(s, events, i)
     elif kind <= EV_CANCELED:
@@ -82,16 +84,16 @@ def step_nb(s: Engine, events: np.ndarray, i: int, user) -> None:  # type: ignor
         timers_nb(s)
     else:
         control_event_nb(s, events, i)
-    due = s.out.n[N_BARS_DUE]
+    due = s["n"][N_BARS_DUE]
     if due > 0:
-        s.out.n[N_BARS_DUE] = 0
+        s["n"][N_BARS_DUE] = 0
         for k in range(due):
-            bar_closed_nb(s, s.out.due[k], user)
+            bar_closed_nb(s, model, s["due"][k], user)
     if kind >= EV_ACK:
-        for inst in range(s.spec.shape[0]):
-            if s.inst[inst]["protect"] != 0:
+        for inst in range(s["spec"].shape[0]):
+            if s["inst"][inst]["protect"] != 0:
                 bracket_nb(s, inst)
-    if s.out.n[N_INTENTS] > 0:
-        first = s.out.n[N_ORDERS]
+    if s["n"][N_INTENTS] > 0:
+        first = s["n"][N_ORDERS]
         dispatch_nb(s)
-        adopt_quotes_nb(s, first, s.out.n[N_ORDERS])
+        adopt_quotes_nb(s, first, s["n"][N_ORDERS])

@@ -67,18 +67,6 @@ def kernel(function: F) -> F:
     return compiled
 
 
-def stage(function: F) -> F:
-    """Compile like `kernel`, and let LLVM inline every call of `function`.
-
-    For functions that take the whole engine state: a NamedTuple of arrays is passed as hundreds of
-    scalars, so a call that is not inlined costs more than most of the work inside it.
-    """
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, forceinline=True)(
-        function
-    )
-    return compiled
-
-
 def cache_is_warm() -> bool:
     """Whether an earlier process left compiled kernels for exactly these sources."""
     return any(CACHE_DIR.rglob("*.nbc"))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bot4.engine import layout_nb as lay
+from bot4.engine.state import Engine
 from bot4.model.codes_nb import R_END
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.times import NS
@@ -146,6 +146,6 @@ class Paper:
         return now
 
 
-def flat(engine: lay.Engine) -> bool:
+def flat(engine: Engine) -> bool:
     """Whether no position is held."""
     return not (engine.ledger.positions["qty"] != 0).any()

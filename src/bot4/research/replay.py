@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bot4.engine.build import Plan, Settings, state_hash
+from bot4.engine.build import Plan, Settings
 from bot4.engine.feed import Feed
+from bot4.engine.state import state_hash
 from bot4.model.errors import DataError, JournalError
 from bot4.model.events import DECISION_DTYPE, EVENT_DTYPE, INPUT_DTYPE, ORDER_DTYPE
 from bot4.model.times import instant_text

@@ -17,9 +17,10 @@ import numpy as np
 from numba import cfunc, config
 
 from bot4.engine import layout_nb as lay
-from bot4.engine.build import Plan, Settings, new_engine, new_simulator, state_hash
+from bot4.engine.build import Plan, Settings, new_engine, new_simulator
 from bot4.engine.driver import Driver
 from bot4.engine.loop_nb import no_strategy_nb
+from bot4.engine.state import Engine, state_hash
 from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.model import names
 from bot4.model.errors import JournalError, SafetyError, StrategyError
@@ -111,7 +112,7 @@ class ColdCaller:
     """Calls a Python strategy at each bar's close with what it may know then."""
 
     strategy: Strategy
-    engine: lay.Engine
+    engine: Engine
     plan: Plan
     data_dir: str | None
     histories: list[History] = field(default_factory=list)
@@ -162,7 +163,7 @@ class ColdCaller:
 class Session:
     """An assembled run."""
 
-    engine: lay.Engine
+    engine: Engine
     driver: Driver
     plan: Plan
     meta: dict[str, Any]

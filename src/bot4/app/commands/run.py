@@ -29,7 +29,8 @@ from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.journal import FileJournal
 from bot4.storage.lake import Dataset
-from bot4.venues.simulator.generative import GenParams, instrument as generative_instrument
+from bot4.venues.simulator.generative import GenParams
+from bot4.venues.simulator.generative import instrument as generative_instrument
 
 SYNTHETIC_START = 1_704_067_200 * 10**9  # 2024-01-01T00:00:00Z, a label: the market is made up
 
