@@ -156,9 +156,12 @@ def test_a_full_disk_leaves_the_earlier_content(tmp_path, monkeypatch):
         with pytest.raises(StorageError, match="No space left"):
             put(tmp_path, "b", trades([3]))
         monkeypatch.setattr(files.os, "fsync", real)
-        if fail_at < 4:  # the fourth is after the rename of dataset.json: the import stands
+        assert Dataset.open(tmp_path).verify() == []
+        if fail_at < 4:
             assert {p.name for p in tmp_path.rglob("*")} == before
             assert read(tmp_path)["ts_local"].tolist() == [1, 2]
+        else:  # after the rename of dataset.json: the error is told, the import stands
+            assert read(tmp_path)["ts_local"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -53,7 +53,7 @@ def read_table(path: Path, warnings: list[str], progress: Progress | None = None
 
 def pick_columns(table: pl.DataFrame, need: tuple[str, ...], path: Path) -> pl.DataFrame:
     """The needed columns under their own names; a csv without a header is taken as Binance klines."""
-    if table.columns[:1] == ["column_1"] and len(table.columns) >= len(need):
+    if table.columns[0].startswith("column_") and len(table.columns) >= len(need):
         return table.select([pl.col(old).alias(new) for old, new in zip(table.columns, need)])
     lower = {name.strip().lower(): name for name in reversed(table.columns)}
     chosen = []

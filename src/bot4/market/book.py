@@ -43,6 +43,4 @@ TOP_DTYPE = np.dtype(
 
 def new_book(n: int, window: int = 131072, far: int = 32768, pending: int = 16384) -> BookState:
     """Empty, invalid books of `n` instruments; `pending` records may wait for a snapshot each."""
-    return BookState(
-        new_ladder(n, window, far), records(n, TOP_DTYPE), records((n, pending), EVENT_DTYPE)
-    )
+    return BookState(new_ladder(n, window, far), records(n, TOP_DTYPE), records((n, pending), EVENT_DTYPE))
