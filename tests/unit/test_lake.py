@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bot4.kernels.records import records
 from bot4.market.grid import infer_step, symbol_parts
 from bot4.model import codes_nb as c
 from bot4.model.errors import DataError, StorageError
@@ -22,7 +23,7 @@ def instrument(symbol="BTC-USDT", tick="0.1", lot="0.001"):
 
 
 def trades(ts, price=100, qty=7):
-    rows = np.zeros(len(ts), EVENT_DTYPE)
+    rows = records(len(ts), EVENT_DTYPE)
     rows["kind"] = c.EV_TRADE
     rows["ts_local"] = ts
     rows["ts_venue"] = np.asarray(ts) - 5
