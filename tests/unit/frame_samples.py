@@ -91,7 +91,7 @@ def session(frames=200, seed=7, perp=True):
             changed = ([], [])
             for _ in range(rng.randrange(1, 6)):
                 side = rng.randrange(2)
-                book, other = (bids, asks) if side == 0 else (asks, bids)
+                book = bids if side == 0 else asks
                 edge = min(asks) - 1 if side == 0 else max(bids) + 1
                 price = edge - rng.randrange(40) if side == 0 else edge + rng.randrange(40)
                 qty = rng.choice([0, 0, 1, 2, 5])

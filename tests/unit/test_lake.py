@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bot4.kernels.records import records
 from bot4.market.grid import infer_step, symbol_parts
 from bot4.model import codes_nb as c
 from bot4.model.errors import DataError, StorageError
@@ -22,7 +23,7 @@ def instrument(symbol="BTC-USDT", tick="0.1", lot="0.001"):
 
 
 def trades(ts, price=100, qty=7):
-    rows = np.zeros(len(ts), EVENT_DTYPE)
+    rows = records(len(ts), EVENT_DTYPE)
     rows["kind"] = c.EV_TRADE
     rows["ts_local"] = ts
     rows["ts_venue"] = np.asarray(ts) - 5
@@ -156,9 +157,12 @@ def test_a_full_disk_leaves_the_earlier_content(tmp_path, monkeypatch):
         with pytest.raises(StorageError, match="No space left"):
             put(tmp_path, "b", trades([3]))
         monkeypatch.setattr(files.os, "fsync", real)
-        if fail_at < 4:  # the fourth is after the rename of dataset.json: the import stands
+        assert Dataset.open(tmp_path).verify() == []
+        if fail_at < 4:
             assert {p.name for p in tmp_path.rglob("*")} == before
             assert read(tmp_path)["ts_local"].tolist() == [1, 2]
+        else:  # after the rename of dataset.json: the error is told, the import stands
+            assert read(tmp_path)["ts_local"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

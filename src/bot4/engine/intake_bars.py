@@ -93,7 +93,7 @@ def _check_width(ts: Array, width: int, path: Path) -> int:
     usual = int(values[counts.argmax()])
     if usual < width or (usual > width and not (values == width).any()):
         raise DataError(
-            f"{path}: bars are {duration_text(usual)} apart, but the timeframe given is {duration_text(width)}"
+            f"{path}: bars are {duration_text(usual)} apart, the timeframe given is {duration_text(width)}"
         )
     return int((steps // width - 1).clip(0).sum())
 

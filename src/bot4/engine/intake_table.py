@@ -53,7 +53,7 @@ def read_table(path: Path, warnings: list[str], progress: Progress | None = None
 
 def pick_columns(table: pl.DataFrame, need: tuple[str, ...], path: Path) -> pl.DataFrame:
     """The needed columns under their own names; a csv without a header is taken as Binance klines."""
-    if table.columns[:1] == ["column_1"] and len(table.columns) >= len(need):
+    if table.columns[0].startswith("column_") and len(table.columns) >= len(need):
         return table.select([pl.col(old).alias(new) for old, new in zip(table.columns, need)])
     lower = {name.strip().lower(): name for name in reversed(table.columns)}
     chosen = []
@@ -131,7 +131,8 @@ def _decimal_text(text: pl.Series) -> tuple[Array, int]:
         text = pl.Series([_plain(t) if o else t for t, o in zip(text, odd)], dtype=pl.String)
     good = text.str.contains(r"^[+-]?\d+(\.\d*)?$")
     frac = text.str.extract(r"\.(\d*?)0*$").fill_null("")
-    exp = min(int(frac.str.len_bytes().filter(good).max() or 0), 12)
+    lengths = frac.str.len_bytes().filter(good).to_numpy()
+    exp = min(int(lengths.max()) if len(lengths) else 0, 12)
     padded = frac.str.slice(0, exp).str.pad_end(exp, "0") if exp else pl.Series([""] * len(text))
     joined = text.str.extract(r"^[+-]?(\d+)").fill_null("") + padded
     value = joined.cast(pl.Int64, strict=False)

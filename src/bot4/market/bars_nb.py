@@ -72,20 +72,20 @@ def bar_trade_nb(bars: BarState, inst: int, ts: int, price: int, qty: int, buyer
         return 0
     buy_qty = 0 if buyer_maker else qty
     if r.kind == BAR_TIME:
-        start = ts - ts % r.size
+        start = ts - ts % r["size"]
         shut = 0
         if current[inst].trades > 0:
             if start < current[inst].ts_open:
                 r.late += 1
                 return 0
             if start > current[inst].ts_open:
-                _close_nb(rule, current, closed, inst, current[inst].ts_open + r.size)
+                _close_nb(rule, current, closed, inst, current[inst].ts_open + r["size"])
                 shut = 1
         _add_nb(current, inst, start, price, qty, buy_qty)
         return shut
     _add_nb(current, inst, ts, price, qty, buy_qty)
     filled = current[inst].trades if r.kind == BAR_TICK else current[inst].volume
-    if filled >= r.size:
+    if filled >= r["size"]:
         _close_nb(rule, current, closed, inst, ts)
         return 1
     return 0
@@ -98,7 +98,7 @@ def bar_clock_nb(bars: BarState, inst: int, now: int) -> int:
     r = rule[inst]
     if r.kind != BAR_TIME or current[inst].trades == 0:
         return 0
-    end = current[inst].ts_open + r.size
+    end = current[inst].ts_open + r["size"]
     if now < end:
         return 0
     _close_nb(rule, current, bars.closed, inst, end)

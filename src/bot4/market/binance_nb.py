@@ -190,7 +190,7 @@ def _levels_nb(work: Array, buf: Array, i: int, out: Array, n: int, flag: int) -
         row = out[n]
         row.price = price
         row.qty = qty
-        row.flags = flag
+        row["flags"] = flag
         n += 1
         i = skip_space_nb(buf, i + 1)
         if buf[i] == 93:
@@ -345,7 +345,7 @@ def _depth_nb(
         head.y = max(previous, -1)
     head.price = 0
     head.qty = 0
-    head.flags = c.FLAG_LAST if rows == n + 1 else 0
+    head["flags"] = c.FLAG_LAST if rows == n + 1 else 0
     _stamp_nb(work, out, n, kind, times[0], times[1], seq)
     for k in range(n + 1, rows):
         level = out[k]
@@ -353,7 +353,7 @@ def _depth_nb(
         level.y = 0
         _stamp_nb(work, out, k, c.EV_DEPTH, times[0], times[1], seq)
     if rows > n + 1:
-        out[rows - 1].flags |= c.FLAG_LAST
+        out[rows - 1]["flags"] |= c.FLAG_LAST
     return rows, 0
 
 
@@ -393,7 +393,7 @@ def _ticker_nb(
     row.qty = bid_qty
     row.x = ask
     row.y = ask_qty
-    row.flags = 0
+    row["flags"] = 0
     _stamp_nb(work, out, n, c.EV_BOOK_TICKER, times[0], times[1], seq)
     work[T_PRICE] = bid
     return n + 1, 0
@@ -433,7 +433,7 @@ def _trade_nb(
     row.qty = qty
     row.x = 0
     row.y = 0
-    row.flags = c.FLAG_BUYER_MAKER if maker == 116 else 0
+    row["flags"] = c.FLAG_BUYER_MAKER if maker == 116 else 0
     _stamp_nb(work, out, n, c.EV_TRADE, times[0], times[1], seq)
     work[T_PRICE] = price
     return n + 1, 0

@@ -145,7 +145,7 @@ def _replay_nb(ladder: Ladder, top: Array, pending: Array, inst: int) -> bool:
             else:
                 row.stale_diffs += 1
         elif take:
-            ladder_set_nb(ladder, inst, 1 - (ev.flags & c.FLAG_BID), ev.price, ev.qty)
+            ladder_set_nb(ladder, inst, 1 - (ev["flags"] & c.FLAG_BID), ev.price, ev.qty)
     return True
 
 
@@ -237,7 +237,7 @@ def _head_nb(book: BookState, inst: int, ev: Array) -> int:
     if row.mode != _DROP:
         row.ts_venue = ev.ts_venue
         row.ts_local = ev.ts_local
-    if ev.flags & c.FLAG_LAST:
+    if ev["flags"] & c.FLAG_LAST:
         flags |= _last_nb(book, inst)
     return flags
 
@@ -280,12 +280,12 @@ def fold_book_nb(book: BookState, ev: Array) -> int:
         row = book.top[inst]
         mode = row.mode
         if mode in (_APPLY, _SNAPSHOT):
-            ladder_set_nb(book.ladder, inst, 1 - (np.int64(ev.flags) & c.FLAG_BID), ev.price, ev.qty)
+            ladder_set_nb(book.ladder, inst, 1 - (np.int64(ev["flags"]) & c.FLAG_BID), ev.price, ev.qty)
         elif mode == _BUFFER:
             _wait_nb(book.top, book.pending, inst, ev)
         else:
             row.dropped += 1
-        if ev.flags & c.FLAG_LAST:
+        if ev["flags"] & c.FLAG_LAST:
             return _last_nb(book, inst)
         return 0
     if kind == c.EV_BOOK_TICKER:

@@ -320,8 +320,8 @@ class LakeWriter:
             price_max=price_max // price_unit,
             qty_max=qty_max // qty_unit,
         )
+        self._parts.append(part)  # before it is there, so that a failure half way removes it too
         write_atomic(self.dataset.folder / "parts" / name, data)
-        self._parts.append(part)
 
     def grid(self) -> tuple[Decimal, Decimal]:
         """The greatest steps of which all prices and quantities so far are multiples (0: none)."""
@@ -363,6 +363,13 @@ class LakeWriter:
         number = len(data.sources)
         data.sources.append(replace(source, instrument=index))
         data.parts += [replace(p, instrument=index, source=number) for p in self._parts]
-        data.save()
+        try:
+            data.save()
+        except StorageError:
+            # the new description may be in place though its folder could not be flushed
+            if (data.folder / "dataset.json").exists():
+                held_parts = {part.file for part in Dataset.open(data.folder).parts}
+                self._parts = [part for part in self._parts if part.file not in held_parts]
+            raise
         self._parts = []
         return index
