@@ -49,7 +49,11 @@ class SimParams:
             wrong.append("queue_power")
         if not 0 < self.volume_share <= 1:
             wrong.append("volume_share")
-        if list(self.tiers) != sorted(self.tiers) or any(len(tier) != 3 for tier in self.tiers):
+        if (
+            len(self.tiers) > s.MAX_TIERS
+            or list(self.tiers) != sorted(self.tiers)
+            or any(len(tier) != 3 for tier in self.tiers)
+        ):
             wrong.append("tiers")
         if wrong:
             raise ValueError(f"simulator settings out of range: {', '.join(wrong)}")
@@ -67,7 +71,7 @@ def new_sim(
         raise ValueError(f"spec has shape {spec.shape}, expected ({n_instruments},)")
     check_sizes(params.window, params.far)
     side = side_dtype(params.window, params.far)
-    core = np.zeros(1, s.core_dtype(n_instruments, capacity, len(params.tiers), side))
+    core = np.zeros(1, s.core_dtype(n_instruments, capacity, side))
     record = core[0]
     empty_sides(record["sides"])
     record["meta"][:, s.M_LISTS : s.M_LISTS + s.N_LISTS] = -1

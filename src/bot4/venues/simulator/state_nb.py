@@ -28,6 +28,8 @@ L_FLIGHT = 4  # on its way to the venue
 L_FREE = -1
 N_LISTS = 5
 
+MAX_TIERS = 16  # fixed, because another shape is another type to compile for
+
 # --- orders: one row a slot -----------------------------------------------------
 O_ID = 0
 O_INST = 1
@@ -113,13 +115,13 @@ class SimState(NamedTuple):
     core: Array
 
 
-def core_dtype(n_instruments: int, capacity: int, n_tiers: int, side: np.dtype[Any]) -> np.dtype[Any]:
+def core_dtype(n_instruments: int, capacity: int, side: np.dtype[Any]) -> np.dtype[Any]:
     """The record of an exchange: its tables as nested arrays. `side` is the ladder's side_dtype."""
     return np.dtype(
         [
             ("ctl", "<i8", (C_SIZE,)),
             ("par", "<f8", (P_SIZE,)),
-            ("tiers", "<i8", (max(1, n_tiers), 3)),  # turnover from which it holds, maker, taker fee
+            ("tiers", "<i8", (MAX_TIERS, 3)),  # turnover from which it holds, maker, taker fee
             ("meta", "<i8", (n_instruments, M_SIZE)),
             ("orders", "<i8", (capacity + 1, O_SIZE)),  # the last row: orders that found no room
             ("queues", "<i8", (2, 4 * capacity, Q_SIZE)),
