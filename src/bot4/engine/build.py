@@ -18,7 +18,7 @@ from bot4.features.registry import by_name
 from bot4.features.state import new_book_features, new_features
 from bot4.features.update_nb import start_nb
 from bot4.ledger.state import new_ledger
-from bot4.market.bars_nb import new_bars
+from bot4.market.bars import new_bars
 from bot4.market.book import new_book
 from bot4.model.errors import ConfigError
 from bot4.model.events import (

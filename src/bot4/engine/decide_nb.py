@@ -346,7 +346,32 @@ def act_nb(s: Any, inst: int, score: float) -> None:
 
 
 @kernel
-def bar_closed_nb(s: Any, model: Any, inst: int, user: Any) -> None:  # type: ignore[no-untyped-def]
+def copy_nb(source: np.ndarray, target: np.ndarray) -> None:
+    """Copy a row of floats."""
+    for k in range(source.shape[0]):
+        target[k] = source[k]
+
+
+@kernel
+def ask_nb(s: Any, inst: int, user: Any, desk: Any) -> float:
+    """Score of the user's compiled function, clipped to [-1, 1]; NaN is no opinion.
+
+    `desk`: four plain rows (features, book, context, memory) that it may look at; only what it writes to its
+    memory is taken back.
+    """
+    copy_nb(s["features"][inst]["out"], desk[0])
+    copy_nb(s["book_values"][inst], desk[1])
+    copy_nb(s["context"][inst], desk[2])
+    copy_nb(s["memory"][inst], desk[3])
+    score = user(desk[0], desk[1], desk[2], desk[3])
+    copy_nb(desk[3], s["memory"][inst])
+    if math.isnan(score):
+        return score
+    return max(-1.0, min(1.0, score))
+
+
+@kernel
+def bar_closed_nb(s: Any, model: Any, inst: int, user: Any, desk: Any) -> None:  # type: ignore[no-untyped-def]
     """Everything that a closed bar sets off. `user`: a compiled strategy, or `no_strategy_nb`."""
     observe_nb(s, inst)
     code = s["params"][0]["strategy"]
@@ -360,10 +385,8 @@ def bar_closed_nb(s: Any, model: Any, inst: int, user: Any) -> None:  # type: ig
         act_nb(s, inst, score)
     elif code == S_COMPILED:
         context_nb(s, inst)
-        score = user(
-            s["features"][inst]["out"], s["book_values"][inst], s["context"][inst], s["memory"][inst]
-        )
-        act_nb(s, inst, max(-1.0, min(1.0, score)) if score == score else score)
+        score = ask_nb(s, inst, user, desk)
+        act_nb(s, inst, score)
     elif code == S_COLD:
         signals_nb(s, model, inst)
         n = s["n"][N_WAKE]

@@ -12,6 +12,7 @@ from bot4.engine import loop_nb as loop
 from bot4.engine.state import Engine
 from bot4.model.codes_nb import EV_KILL, EV_MODE, EV_VIEW
 from bot4.model.events import EVENT_DTYPE, INPUT_DTYPE
+from bot4.model.feature_layout_nb import N_BOOK, N_FEATURES
 from bot4.ports import journal as port
 from bot4.ports.journal import Journal
 from bot4.venues.simulator.state_nb import SimState
@@ -53,6 +54,7 @@ class Driver:
         self._cur[loop.CU_SIM] = int(inputs is None)
         self._cur[loop.CU_TIMERS] = int(timers)
         self._scratch = np.zeros(1, EVENT_DTYPE)
+        self._desk = tuple(np.zeros(size) for size in (N_FEATURES, N_BOOK, lay.N_CONTEXT, lay.N_MEMORY))
         self._outside = _NO_EVENTS
         self._window = _NO_EVENTS
         self._items = np.empty(0, np.int64)
@@ -142,6 +144,7 @@ class Driver:
                 self._cur,
                 self._scratch,
                 self._native,
+                self._desk,
             )
             if why == loop.FULL:
                 self.flush()

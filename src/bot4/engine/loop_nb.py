@@ -127,6 +127,7 @@ def run_nb(  # type: ignore[no-untyped-def]
     cur: np.ndarray,
     scratch: np.ndarray,
     user: Any,
+    desk: Any,
 ) -> int:
     """Fold everything up to local time `limit`; DONE, WAKE or FULL.
 
@@ -195,7 +196,7 @@ def run_nb(  # type: ignore[no-untyped-def]
             at = 0
         else:
             cur[CU_LOCAL] = i + 1
-        step_nb(s, model, source, at, user)
+        step_nb(s, model, source, at, user, desk)
         if simulated:
             hand_over_nb(s, sim, cur, s["clock"][CK_NOW])
 

@@ -69,7 +69,7 @@ def timers_nb(s: Any) -> None:
 
 
 @kernel
-def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any) -> None:  # type: ignore[no-untyped-def]
+def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any) -> None:  # type: ignore[no-untyped-def]
     """Fold event `i`: ingest, bars and decisions, protection, gate."""
     e = events[i]
     kind = int(e["kind"])
@@ -88,7 +88,7 @@ def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any) -> None: 
     if due > 0:
         s["n"][N_BARS_DUE] = 0
         for k in range(due):
-            bar_closed_nb(s, model, s["due"][k], user)
+            bar_closed_nb(s, model, s["due"][k], user, desk)
     if kind >= EV_ACK:
         for inst in range(s["spec"].shape[0]):
             if s["inst"][inst]["protect"] != 0:
