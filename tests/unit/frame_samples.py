@@ -77,7 +77,8 @@ def session(frames=200, seed=7, perp=True):
         kind = rng.randrange(4)
         if kind == 0:
             price = rng.choice([max(bids), min(asks)])
-            send(trade(trade_id, text(price), f"0.{rng.randrange(1, 999):03d}", rng.random() < 0.5, ms), ms + 2,
+            qty = f"0.{rng.randrange(1, 999):03d}"
+            send(trade(trade_id, text(price), qty, rng.random() < 0.5, ms), ms + 2,
                  "btcusdt@trade")  # fmt: skip
             trade_id += 1
         elif kind == 1:

@@ -319,7 +319,7 @@ def test_compiled_equals_plain():
 
 def test_scanner_functions_alone():
     def dec(text, exp, step=1):
-        i, value, code = s.decimal_nb(np.frombuffer(text + b"\n", np.uint8), 0, exp, step)
+        _, value, code = s.decimal_nb(np.frombuffer(text + b"\n", np.uint8), 0, exp, step)
         return value if code == 0 else -code
 
     assert dec(b'"12.3400"', 2) == 1234

@@ -191,9 +191,10 @@ def test_nothing_is_left_of_an_import_that_was_not_committed(tmp_path):
         assert writer.grid() == (Decimal(10), Decimal("0.007"))
         assert list((tmp_path / "parts").iterdir())
     assert not list((tmp_path / "parts").iterdir())
-    with LakeWriter(tmp_path) as writer, pytest.raises(StorageError, match="nothing to commit"):
+    with LakeWriter(tmp_path) as writer:
         writer.begin("b")
-        writer.commit(instrument(), Source("b", "b", 0, "frames"))
+        with pytest.raises(StorageError, match="nothing to commit"):
+            writer.commit(instrument(), Source("b", "b", 0, "frames"))
 
 
 def test_values_that_do_not_fit_are_refused(tmp_path):

@@ -21,7 +21,7 @@ RULE_DTYPE = np.dtype([(name, "<i8") for name in ("kind", "size", "late", "bars"
 
 
 class BarState(NamedTuple):
-    """Bars of all instruments; make it with `bot4.market.bars.new_bars`. Prices in ticks, volumes in lots, times in ns."""
+    """Bars of all instruments, made by `market.bars.new_bars`. Prices in ticks, volumes in lots, ns."""
 
     rule: Array  # kind (BAR_*), size (ns, trades or lots), late trades, bars closed, last close time
     current: Array  # the open bar; trades == 0: none
