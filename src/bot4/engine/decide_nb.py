@@ -222,7 +222,8 @@ def data_reason_nb(s: Any, inst: int) -> int:
 def explain_start_nb(s: Any, inst: int, score: float) -> None:
     """Begin the explain record: the state before the decision and the votes."""
     e = s["explain"][inst]
-    e[:] = math.nan
+    for k in range(e.shape[0]):
+        e[k] = math.nan
     row = s["inst"][inst]
     fused = s["fused"][inst]
     risk = s["risk_state"][0]

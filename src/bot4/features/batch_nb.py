@@ -6,10 +6,10 @@ import numpy as np
 
 from bot4.features.layout_nb import N_FEATURES, STATE_DTYPE, FeatureState
 from bot4.features.update_nb import fold_bar_nb, start_nb
-from bot4.kernels.jit_nb import kernel
+from bot4.kernels.jit_nb import kernel, kernel_with_heap
 
 
-@kernel
+@kernel_with_heap
 def batch_nb(
     ts: np.ndarray[Any, Any],
     o: np.ndarray[Any, Any],

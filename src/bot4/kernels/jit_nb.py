@@ -59,10 +59,17 @@ numba.config.CACHE_DIR = str(CACHE_DIR)
 def kernel(function: F) -> F:
     """Compile `function` with numba: cached, no GIL, IEEE arithmetic, errors as in numpy.
 
-    No fastmath and no automatic contraction: the same input gives the same bits in every
+    Without numba's runtime for reference counts: a kernel cannot allocate (a compile error says so),
+    and passing arrays on costs nothing. No fastmath and no automatic contraction: the same input gives the same bits in every
     process. `kernel(f).py_func` is the plain function; with NUMBA_DISABLE_JIT=1 the plain
     function itself is returned.
     """
+    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, _nrt=False)(function)
+    return compiled
+
+
+def kernel_with_heap(function: F) -> F:
+    """Compile like `kernel` a function that allocates arrays; never for the hot path."""
     compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)
     return compiled
 

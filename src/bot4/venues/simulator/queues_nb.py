@@ -41,7 +41,8 @@ def queue_add(sim: Sim, queue: int, ts: int) -> int:
         sim["ctl"][C_LOST] += 1
         return -1
     sim["ctl"][C_COUNT + queue] = n + 1
-    heap[n, :] = 0
+    for c in range(heap.shape[1]):
+        heap[n, c] = 0
     heap[n, Q_TS] = ts
     heap[n, Q_SEQ] = sim["ctl"][C_SEQ]
     sim["ctl"][C_SEQ] += 1
@@ -74,7 +75,8 @@ def queue_drop(sim: Sim, queue: int) -> None:
     heap = sim["queues"][queue]
     n = sim["ctl"][C_COUNT + queue] - 1
     sim["ctl"][C_COUNT + queue] = n
-    heap[0, :] = heap[n, :]
+    for c in range(heap.shape[1]):
+        heap[0, c] = heap[n, c]
     entry = 0
     while True:
         child = 2 * entry + 1

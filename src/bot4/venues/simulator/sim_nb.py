@@ -123,7 +123,8 @@ def sim_bar_open_nb(state: SimState, spec: Array, events: Array, i: int) -> None
 def _write_slot(sim: Sim, slot: int, orders: Array, j: int) -> None:
     """Copy an order into a slot."""
     row = sim["orders"][slot]
-    row[:] = 0
+    for c in range(row.shape[0]):
+        row[c] = 0
     row[O_ID] = orders[j]["id"]
     row[O_INST] = np.int64(orders[j]["instrument"])
     row[O_SIDE] = np.int64(orders[j]["side"])
