@@ -71,7 +71,7 @@ This page is made from the program's own table (`bot4.app.settings_page`); a tes
 def bound(setting: Setting, value: Value) -> str:
     """A bound as one would write it; amounts plainly, because some are in base and some in quote currency."""
     if setting.unit in ("money", "whole"):
-        return f"{Decimal(str(value)):,f}"
+        return f"{Decimal(str(value)).normalize():,f}"
     return setting.show(value)
 
 
