@@ -64,7 +64,9 @@ def kernel(function: F) -> F:
     process. `kernel(f).py_func` is the plain function; with NUMBA_DISABLE_JIT=1 the plain
     function itself is returned.
     """
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, _nrt=False)(function)
+    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, _nrt=False)(
+        function
+    )
     return compiled
 
 

@@ -160,7 +160,7 @@ def run(
             if frames:
                 import_frames(frames, venue, data, progress=bar)
             if bars:
-                import_bars(bars, instrument, duration_ns(timeframe), data, progress=bar)
+                import_bars(bars, instrument, timeframe, data, progress=bar)
             journal = bootstrap.open_journal(folder, settings)
             if frames or bars:
                 named = ", ".join(str(p) for p in (frames or [bars]))
