@@ -64,7 +64,7 @@ def plain_reading(path):
     ("name", "venue", "symbol", "tick"),
     [
         ("usdm_btcusdt_20240808.gz", "binance-usdm", "BTC-USDT-PERP", "0.1"),
-        ("spot_btcusdt_20240808.gz", "binance", "BTC-USDT", "0.01"),
+        ("spot_btcusdt_20240808.gz", "binance-spot", "BTC-USDT", "0.01"),
     ],
 )
 def test_recorded_feed_equals_a_plain_reading(tmp_path, name, venue, symbol, tick):
@@ -92,7 +92,7 @@ def test_recorded_feed_equals_a_plain_reading(tmp_path, name, venue, symbol, tic
 
 @pytest.mark.parametrize("path", sorted((WS / "binance_csv").glob("*.gz")), ids=lambda p: p.name[:60])
 def test_csv_captures(tmp_path, path):
-    report = import_frames(path, "binance" if "_spot_" in path.name else "binance-usdm", tmp_path)
+    report = import_frames(path, "binance-spot" if "_spot_" in path.name else "binance-usdm", tmp_path)
     assert report["crossed"] == 0
     assert report["events"] == sum(len(r) for r in Dataset.open(tmp_path).iter_events())
     if "positive" in path.name or "depth_stream_usd_m" in path.name:  # its negative twin is the same file

@@ -22,7 +22,7 @@ from bot4.safety.state import gate_params, new_safety
 
 D = Decimal
 BTC = Instrument(
-    "BTCUSDT", "binance", "BTC", "USDT", "perp", D("0.1"), D("0.001"), D("0.001"), D("100"), D("5")
+    "BTCUSDT", "binance-spot", "BTC", "USDT", "perp", D("0.1"), D("0.001"), D("0.001"), D("100"), D("5")
 )
 GOOD = {"limits": c.R_OK, "margin": c.R_OK}
 

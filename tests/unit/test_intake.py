@@ -139,7 +139,7 @@ def test_several_symbols_in_one_file(tmp_path):
     bare = [line(snapshot(5, [("100.0", "1")], [("100.2", "1")]))]
     text = b"".join(a + b for a, b in zip(eth, btc)) + b"".join(bare)
     path = write(tmp_path / "f", text)
-    report = import_frames(path, "binance", tmp_path / "lake")
+    report = import_frames(path, "binance-spot", tmp_path / "lake")
     assert report["instruments"] == ["BTC-USDT", "ETH-USDT"]
     rows = events(tmp_path / "lake")
     names = [i.symbol for i in Dataset.open(tmp_path / "lake").instruments]
@@ -149,20 +149,20 @@ def test_several_symbols_in_one_file(tmp_path):
         assert len(set(own["price"].tolist())) == prices
     snaps = rows[rows["kind"] == c.EV_SNAPSHOT_HEAD]
     assert [names[i] for i in snaps["instrument"]] == ["BTC-USDT"]
-    only = import_frames(path, "binance", tmp_path / "one", instrument="ETH-USDT")
+    only = import_frames(path, "binance-spot", tmp_path / "one", instrument="ETH-USDT")
     assert only["instruments"] == ["ETH-USDT"]
 
 
 @pytest.mark.parametrize(
     ("text", "venue", "match"),
     [
-        (b"", "binance", "empty"),
-        (b"\n\n", "binance", "empty"),
-        (b"hello\nworld\n", "binance", "expected recorded frames"),
-        (b"\x00\xff\xfe\x01" * 99, "binance", "expected recorded frames"),
-        (line({"e": "kline"}), "binance", "no frame names a symbol"),
-        (line({"e": "kline", "s": "BTCUSDT"}), "binance", "no usable frame"),
-        (b"TimestampOfReceive,EventType\n1,kline\n", "binance", "expected"),
+        (b"", "binance-spot", "empty"),
+        (b"\n\n", "binance-spot", "empty"),
+        (b"hello\nworld\n", "binance-spot", "expected recorded frames"),
+        (b"\x00\xff\xfe\x01" * 99, "binance-spot", "expected recorded frames"),
+        (line({"e": "kline"}), "binance-spot", "no frame names a symbol"),
+        (line({"e": "kline", "s": "BTCUSDT"}), "binance-spot", "no usable frame"),
+        (b"TimestampOfReceive,EventType\n1,kline\n", "binance-spot", "expected"),
         (b"hello\n", "bitstamp", "expected Bitstamp"),
         (line(trade()), "mtgox", "unknown venue"),
     ],
@@ -171,7 +171,7 @@ def test_foreign_input_is_a_data_error(tmp_path, text, venue, match):
     with pytest.raises(DataError, match=match):
         import_frames(write(tmp_path / "f", text), venue, tmp_path / "lake")
     with pytest.raises(DataError, match="not a file"):
-        import_frames(tmp_path / "none", venue if venue != "mtgox" else "binance", tmp_path / "lake")
+        import_frames(tmp_path / "none", venue if venue != "mtgox" else "binance-spot", tmp_path / "lake")
 
 
 def test_a_full_disk(tmp_path, feed, monkeypatch):
@@ -185,10 +185,10 @@ def test_a_full_disk(tmp_path, feed, monkeypatch):
 
 def test_finer_and_larger_numbers_than_expected(tmp_path):
     fine = line(trade(1, price="0.0000000012", qty="1")) + line(trade(2, price="0.0000000013", qty="2"))
-    report = import_frames(write(tmp_path / "a", fine), "binance", tmp_path / "fine")
+    report = import_frames(write(tmp_path / "a", fine), "binance-spot", tmp_path / "fine")
     assert report["tick"] == "0.0000000001"
     large = line(trade(1, price="0.00001", qty="123456789012")) + line(trade(2, price="0.00001", qty="7"))
-    report = import_frames(write(tmp_path / "b", large), "binance", tmp_path / "large")
+    report = import_frames(write(tmp_path / "b", large), "binance-spot", tmp_path / "large")
     assert (report["frames"], report["rejected"]) == (2, 0)
     assert int(events(tmp_path / "large")["qty"].max()) == 123456789012
 
@@ -206,7 +206,7 @@ CSV_DEPTH = (
 
 
 def test_binance_csv_captures(tmp_path):
-    report = import_frames(write(tmp_path / "d.csv.gz", CSV_DEPTH.encode()), "binance", tmp_path / "d")
+    report = import_frames(write(tmp_path / "d.csv.gz", CSV_DEPTH.encode()), "binance-spot", tmp_path / "d")
     assert (report["frames"], report["gaps"]) == (2, 1)
     assert report["reasons"] == {"bad_time": 2, "missing_key": 1}
     header = (

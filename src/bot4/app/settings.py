@@ -136,7 +136,14 @@ SETTINGS: tuple[Setting, ...] = (
     _S(
         "bars.kind", "text", "time", "what closes a bar built from trades", choices=("time", "tick", "volume")
     ),
-    _S("bars.interval", "duration", "1s", "length of a time bar built from trades", 10**8, 86400 * 10**9),
+    _S(
+        "bars.interval",
+        "duration",
+        "0s",
+        "length of a time bar built from trades; 0s: by the data's span",
+        0,
+        86400 * 10**9,
+    ),
     _S("bars.ticks", "whole", "100", "trades a tick bar", 1, 10**9),
     _S("bars.volume", "money", "10", "base currency a volume bar", 0, 1e12),
     _S("quoter.interval", "duration", "100ms", "time between two looks at the quotes", 10**6, 3600 * 10**9),
@@ -237,8 +244,15 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("commit", "close", "never"),
     ),
     _S("journal.decisions", "text", "changes", "which decisions are journalled", choices=("changes", "all")),
-    _S("run.speed", "number", "20", "market seconds a second on paper (0: as fast as possible)", 0, 1e6),
-    _S("run.warmup", "duration", "5m", "generative market simulated before trading starts", 0, 86400 * 10**9),
+    _S("run.speed", "number", "60", "market seconds a second on paper (0: as fast as possible)", 0, 1e6),
+    _S(
+        "run.warmup",
+        "duration",
+        "2h",
+        "synthetic market folded at once at the start, so that indicators are warm",
+        0,
+        86400 * 10**9,
+    ),
 )
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -27,13 +27,13 @@ def audit_nb(audit: Audit, events: Array) -> int:
     refused = 0
     for k in range(events.shape[0]):
         ev = events[k]
-        if check_nb(audit.quality, audit.params, int(ev.instrument), ev) != 0:
+        if check_nb(audit.quality, audit.params, np.int64(ev["instrument"]), ev) != 0:
             refused += 1
             continue
-        if ev.kind == c.EV_TRADE:
+        if ev["kind"] == c.EV_TRADE:
             audit.sums[0] += 1
-            audit.sums[1] += ev.qty
-        elif ev.kind == c.EV_BAR:
+            audit.sums[1] += ev["qty"]
+        elif ev["kind"] == c.EV_BAR:
             audit.sums[2] += 1
         else:
             fold_book_nb(audit.book, ev)

@@ -169,7 +169,9 @@ def observe_nb(s: Any, inst: int) -> None:
         levels = s["levels"]
         n_bid = depth_nb(book_of(s), inst, 0, 5, levels[0], levels[1])
         n_ask = depth_nb(book_of(s), inst, 1, 5, levels[2], levels[3])
-        update_depth_nb(book_features_of(s), inst, levels[0], levels[1], levels[2], levels[3], min(n_bid, n_ask))
+        update_depth_nb(
+            book_features_of(s), inst, levels[0], levels[1], levels[2], levels[3], min(n_bid, n_ask)
+        )
 
 
 @kernel

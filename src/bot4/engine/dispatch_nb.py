@@ -49,7 +49,7 @@ def send_cancel_nb(s: Any, intents: np.ndarray, k: int) -> None:
     slot = find_nb(orders_of(s), it["ref"])
     if slot < 0:
         return
-    state = int(s["table"][slot]["status"])
+    state = np.int64(s["table"][slot]["status"])
     if state != ST_PENDING and state != ST_WORKING and state != ST_PARTIAL:
         return
     mark_canceling_nb(orders_of(s), it["ref"], s["clock"][CK_NOW])
@@ -65,16 +65,16 @@ def send_cancel_nb(s: Any, intents: np.ndarray, k: int) -> None:
 def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
     """Verdicts of risk, then the gate; the reason. An approved order joins the outgoing ring."""
     it = intents[k]
-    inst = int(it["instrument"])
-    side = int(it["side"])
-    reduce_only = (int(it["flags"]) & OF_REDUCE_ONLY) != 0
+    inst = np.int64(it["instrument"])
+    side = np.int64(it["side"])
+    reduce_only = (np.int64(it["flags"]) & OF_REDUCE_ONLY) != 0
     mark = s["inst"][inst]["mark"]
     pos = s["positions"][inst]["qty"]
     price = it["price"] if it["price"] > 0 else mark
     n_verdicts = 0
     reducing = 0
     if reduce_only:
-        reducing = reducing_nb(orders_of(s), inst, side, int(it["purpose"]))
+        reducing = reducing_nb(orders_of(s), inst, side, np.int64(it["purpose"]))
     else:
         equity = equity_nb(ledger_of(s), s["spec"])
         refresh_nb(risk_of(s), s["spec"], s["positions"], equity)
@@ -138,7 +138,7 @@ def note_result_nb(s: Any, decision: int, reason: int, order_id: int) -> None:
         return
     if reason == R_OK:
         d["order"] = order_id
-    elif int(d["outcome"]) == D_ENTER or int(d["outcome"]) == D_EXIT:
+    elif np.int64(d["outcome"]) == D_ENTER or np.int64(d["outcome"]) == D_EXIT:
         d["outcome"] = D_REFUSED
         d["reason"] = reason
 
@@ -148,7 +148,7 @@ def dispatch_nb(s: Any) -> None:
     """Pass all waiting intents through the gate, in order."""
     total = s["n"][N_INTENTS]
     for k in range(total):
-        if int(s["intents"][k]["action"]) == ACT_CANCEL:
+        if np.int64(s["intents"][k]["action"]) == ACT_CANCEL:
             send_cancel_nb(s, s["intents"], k)
         else:
             reason = send_new_nb(s, s["intents"], k)

@@ -56,7 +56,7 @@ def import_frames(
 ) -> dict[str, Any]:
     """Recorded WebSocket frames (or Binance CSV captures, Bitstamp logs) into the lake at `out`.
 
-    `venue` is binance (spot), binance-usdm or bitstamp. Without `instrument` every symbol in the
+    `venue` is binance-spot, binance-usdm or bitstamp. Without `instrument` every symbol in the
     files is imported. `rejected` counts frames that could not be read plus events that the quality
     checks quarantine (these are stored: the engine refuses them again by the same checks).
     `progress` is called with (bytes done, bytes in all) of the file at hand.
@@ -83,7 +83,7 @@ def import_bars(
     decimals as leave tick x lot ten, rounded to the nearest lot (counted in `rounded_volumes`).
     """
     start = time.perf_counter()
-    where = venue or ("binance-usdm" if market == "perp" else "binance")
+    where = venue or ("binance-usdm" if market == "perp" else "binance-spot")
     reports = [
         import_bar_file(path, instrument, timeframe, Path(out), market, where, progress)
         for path in _paths(file)

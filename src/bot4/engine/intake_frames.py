@@ -37,7 +37,7 @@ from bot4.quality.checks_nb import QualityParams
 from bot4.storage.files import sha256_of
 from bot4.storage.lake import BASE_LATENCY_NS, LakeWriter, Source, shift_of
 
-VENUES = ("binance", "binance-usdm", "bitstamp")
+VENUES = ("binance-spot", "binance-usdm", "bitstamp")
 OUTCOMES = {
     s.P_OTHER_SYMBOL: "other_symbol",
     s.P_IGNORED: "ignored",

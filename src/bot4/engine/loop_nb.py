@@ -78,8 +78,8 @@ def hand_over_nb(s: Any, sim: SimState, cur: np.ndarray, now: int) -> None:
     """Give the simulator the orders that the gate has approved since the last call."""
     for k in range(cur[CU_SENT], s["n"][N_ORDERS]):
         order = s["sent"][k]
-        if int(order["action"]) == ACT_CANCEL:
-            sim_cancel_nb(sim, order["id"], int(order["instrument"]), now)
+        if np.int64(order["action"]) == ACT_CANCEL:
+            sim_cancel_nb(sim, order["id"], np.int64(order["instrument"]), now)
         else:
             sim_submit_nb(sim, s["spec"], s["sent"], k, now)
     cur[CU_SENT] = s["n"][N_ORDERS]
@@ -206,7 +206,7 @@ def exchange_items_nb(events: np.ndarray, items: np.ndarray, stamps: np.ndarray)
     """List the exchange-side items of `events` (unsorted): a bar has two, anything else one."""
     n = 0
     for i in range(events.shape[0]):
-        if int(events[i]["kind"]) == EV_BAR:
+        if np.int64(events[i]["kind"]) == EV_BAR:
             items[n] = 2 * i + 1
             stamps[n] = events[i]["ts_venue"]
             n += 1

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from bot4.engine.decide_nb import cancel_intent_nb, intent_nb
 from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, N_EQUITY, N_INTENTS
 from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of
@@ -53,11 +55,11 @@ def cancel_all_nb(s: Any, inst: int, reason: int, keep_reducing: bool) -> None:
     table = s["table"]
     for slot in range(table.shape[0]):
         order = table[slot]
-        state = int(order["status"])
+        state = np.int64(order["status"])
         live = state == ST_PENDING or state == ST_WORKING or state == ST_PARTIAL
-        if not live or int(order["instrument"]) != inst:
+        if not live or np.int64(order["instrument"]) != inst:
             continue
-        if keep_reducing and int(order["flags"]) & OF_REDUCE_ONLY:
+        if keep_reducing and np.int64(order["flags"]) & OF_REDUCE_ONLY:
             continue
         if s["n"][N_INTENTS] >= s["intents"].shape[0] - 4:
             return  # the rest on the next timer

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from bot4.engine.decide_nb import cancel_intent_nb, data_reason_nb, record_nb
 from bot4.engine.layout_nb import N_INTENTS
 from bot4.engine.parts_nb import orders_of
@@ -51,7 +53,7 @@ def keep_quote_nb(s: Any, inst: int, order_id: int, price: int) -> int:
     if slot < 0:
         return 0
     order = s["table"][slot]
-    state = int(order["status"])
+    state = np.int64(order["status"])
     if order["id"] != order_id or not (ST_PENDING <= state <= ST_PARTIAL):
         return 0
     if order["price"] == price:
@@ -120,9 +122,9 @@ def adopt_quotes_nb(s: Any, first: int, last: int) -> None:
     """Remember the ids of the quotes that the gate has just approved (outgoing ring [first, last))."""
     for k in range(first, last):
         order = s["sent"][k]
-        if int(order["purpose"]) == FOR_QUOTE and int(order["action"]) == ACT_NEW:
-            row = s["inst"][int(order["instrument"])]
-            if int(order["side"]) == BUY:
+        if np.int64(order["purpose"]) == FOR_QUOTE and np.int64(order["action"]) == ACT_NEW:
+            row = s["inst"][np.int64(order["instrument"])]
+            if np.int64(order["side"]) == BUY:
                 row["bid_id"] = order["id"]
             else:
                 row["ask_id"] = order["id"]

@@ -31,30 +31,30 @@ class BarState(NamedTuple):
 @kernel
 def _close_nb(rule: Array, current: Array, closed: Array, inst: int, ts_close: int) -> None:
     """The open bar becomes the closed one."""
-    current[inst].ts_close = ts_close
+    current[inst]["ts_close"] = ts_close
     closed[inst] = current[inst]
-    current[inst].trades = 0
-    rule[inst].closed_at = ts_close
-    rule[inst].bars += 1
+    current[inst]["trades"] = 0
+    rule[inst]["closed_at"] = ts_close
+    rule[inst]["bars"] += 1
 
 
 @kernel
 def _add_nb(current: Array, inst: int, ts_open: int, price: int, qty: int, buy_qty: int) -> None:
     """Fold a trade into the open bar, opening one if there is none."""
     bar = current[inst]
-    if bar.trades == 0:
-        bar.ts_open = ts_open
-        bar.open = price
-        bar.high = price
-        bar.low = price
-        bar.volume = 0
-        bar.buy_volume = 0
-    bar.high = max(bar.high, price)
-    bar.low = min(bar.low, price)
-    bar.close = price
-    bar.volume += qty
-    bar.buy_volume += buy_qty
-    bar.trades += 1
+    if bar["trades"] == 0:
+        bar["ts_open"] = ts_open
+        bar["open"] = price
+        bar["high"] = price
+        bar["low"] = price
+        bar["volume"] = 0
+        bar["buy_volume"] = 0
+    bar["high"] = max(bar["high"], price)
+    bar["low"] = min(bar["low"], price)
+    bar["close"] = price
+    bar["volume"] += qty
+    bar["buy_volume"] += buy_qty
+    bar["trades"] += 1
 
 
 @kernel
@@ -67,24 +67,24 @@ def bar_trade_nb(bars: BarState, inst: int, ts: int, price: int, qty: int, buyer
     """
     rule, current, closed = bars.rule, bars.current, bars.closed
     r = rule[inst]
-    if ts < r.closed_at:
-        r.late += 1
+    if ts < r["closed_at"]:
+        r["late"] += 1
         return 0
     buy_qty = 0 if buyer_maker else qty
-    if r.kind == BAR_TIME:
+    if r["kind"] == BAR_TIME:
         start = ts - ts % r["size"]
         shut = 0
-        if current[inst].trades > 0:
-            if start < current[inst].ts_open:
-                r.late += 1
+        if current[inst]["trades"] > 0:
+            if start < current[inst]["ts_open"]:
+                r["late"] += 1
                 return 0
-            if start > current[inst].ts_open:
-                _close_nb(rule, current, closed, inst, current[inst].ts_open + r["size"])
+            if start > current[inst]["ts_open"]:
+                _close_nb(rule, current, closed, inst, current[inst]["ts_open"] + r["size"])
                 shut = 1
         _add_nb(current, inst, start, price, qty, buy_qty)
         return shut
     _add_nb(current, inst, ts, price, qty, buy_qty)
-    filled = current[inst].trades if r.kind == BAR_TICK else current[inst].volume
+    filled = current[inst]["trades"] if r["kind"] == BAR_TICK else current[inst]["volume"]
     if filled >= r["size"]:
         _close_nb(rule, current, closed, inst, ts)
         return 1
@@ -96,9 +96,9 @@ def bar_clock_nb(bars: BarState, inst: int, now: int) -> int:
     """Close a time bar whose end is at or before `now`, without a trade: 1 when one closed."""
     rule, current = bars.rule, bars.current
     r = rule[inst]
-    if r.kind != BAR_TIME or current[inst].trades == 0:
+    if r["kind"] != BAR_TIME or current[inst]["trades"] == 0:
         return 0
-    end = current[inst].ts_open + r["size"]
+    end = current[inst]["ts_open"] + r["size"]
     if now < end:
         return 0
     _close_nb(rule, current, bars.closed, inst, end)

@@ -188,8 +188,8 @@ def _levels_nb(work: Array, buf: Array, i: int, out: Array, n: int, flag: int) -
         if n >= room:
             return i, n, 16
         row = out[n]
-        row.price = price
-        row.qty = qty
+        row["price"] = price
+        row["qty"] = qty
         row["flags"] = flag
         n += 1
         i = skip_space_nb(buf, i + 1)
@@ -297,13 +297,13 @@ def _venue_time_nb(work: Array, buf: Array, seen: int, local: int) -> int:
 def _stamp_nb(work: Array, out: Array, n: int, kind: int, venue_ns: int, local: int, seq: int) -> None:
     """Fill the fields that every record has; x, y, price, qty, flags are the caller's."""
     row = out[n]
-    row.ts_venue = venue_ns
-    row.ts_local = local
-    row.seq = seq
-    row.kind = kind
-    row.instrument = work[G_INSTRUMENT]
-    row.venue = work[G_VENUE]
-    row.spare = 0
+    row["ts_venue"] = venue_ns
+    row["ts_local"] = local
+    row["seq"] = seq
+    row["kind"] = kind
+    row["instrument"] = work[G_INSTRUMENT]
+    row["venue"] = work[G_VENUE]
+    row["spare"] = 0
 
 
 @kernel
@@ -389,10 +389,10 @@ def _ticker_nb(
     if code != 0:
         return n, code
     row = out[n]
-    row.price = bid
-    row.qty = bid_qty
-    row.x = ask
-    row.y = ask_qty
+    row["price"] = bid
+    row["qty"] = bid_qty
+    row["x"] = ask
+    row["y"] = ask_qty
     row["flags"] = 0
     _stamp_nb(work, out, n, c.EV_BOOK_TICKER, times[0], times[1], seq)
     work[T_PRICE] = bid
@@ -429,10 +429,10 @@ def _trade_nb(
     if maker != 116 and maker != 102:  # true, false
         return n, 6
     row = out[n]
-    row.price = price
-    row.qty = qty
-    row.x = 0
-    row.y = 0
+    row["price"] = price
+    row["qty"] = qty
+    row["x"] = 0
+    row["y"] = 0
     row["flags"] = c.FLAG_BUYER_MAKER if maker == 116 else 0
     _stamp_nb(work, out, n, c.EV_TRADE, times[0], times[1], seq)
     work[T_PRICE] = price

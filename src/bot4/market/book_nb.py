@@ -71,33 +71,33 @@ def _continues_nb(last: int, fresh: int, first_id: int, last_id: int, previous: 
 def _lose_nb(top: Array, inst: int) -> None:
     """The book is unknown from here on."""
     row = top[inst]
-    row.valid = 0
-    row.fresh = 0
-    row.bid = 0
-    row.bid_qty = 0
-    row.ask = 0
-    row.ask_qty = 0
-    row.mode = _IDLE
+    row["valid"] = 0
+    row["fresh"] = 0
+    row["bid"] = 0
+    row["bid_qty"] = 0
+    row["ask"] = 0
+    row["ask_qty"] = 0
+    row["mode"] = _IDLE
 
 
 @kernel
 def _quote_nb(top: Array, inst: int, seq: int, bid: int, bid_qty: int, ask: int, ask_qty: int) -> int:
     """Take a quote that is at least as fresh as the held one: BOOK_QUOTE if it changes anything."""
     row = top[inst]
-    if seq < row.quote_u:
+    if seq < row["quote_u"]:
         return 0
-    row.quote_u = seq
+    row["quote_u"] = seq
     if (
-        row.quote_bid == bid
-        and row.quote_ask == ask
-        and row.quote_bid_qty == bid_qty
-        and row.quote_ask_qty == ask_qty
+        row["quote_bid"] == bid
+        and row["quote_ask"] == ask
+        and row["quote_bid_qty"] == bid_qty
+        and row["quote_ask_qty"] == ask_qty
     ):
         return 0
-    row.quote_bid = bid
-    row.quote_bid_qty = bid_qty
-    row.quote_ask = ask
-    row.quote_ask_qty = ask_qty
+    row["quote_bid"] = bid
+    row["quote_bid_qty"] = bid_qty
+    row["quote_ask"] = ask
+    row["quote_ask_qty"] = ask_qty
     return BOOK_QUOTE
 
 
@@ -105,25 +105,25 @@ def _quote_nb(top: Array, inst: int, seq: int, bid: int, bid_qty: int, ask: int,
 def _complete_nb(ladder: Ladder, top: Array, inst: int) -> int:
     """A frame has been applied: take the best levels, refuse a crossed book."""
     row = top[inst]
-    row.mode = _IDLE
+    row["mode"] = _IDLE
     bid = max(0, ladder_best_nb(ladder, inst, 0))
     ask = max(0, ladder_best_nb(ladder, inst, 1))
     if bid > 0 and ask > 0 and bid >= ask:
         _lose_nb(top, inst)
-        row.crossed += 1
+        row["crossed"] += 1
         return BOOK_CROSSED
     bid_qty = ladder_qty_nb(ladder, inst, 0, bid) if bid > 0 else 0
     ask_qty = ladder_qty_nb(ladder, inst, 1, ask) if ask > 0 else 0
     flags = BOOK_FRAME
-    if row.bid != bid or row.ask != ask or row.bid_qty != bid_qty or row.ask_qty != ask_qty:
+    if row["bid"] != bid or row["ask"] != ask or row["bid_qty"] != bid_qty or row["ask_qty"] != ask_qty:
         flags |= BOOK_TOP
-        row.bid = bid
-        row.ask = ask
-        row.bid_qty = bid_qty
-        row.ask_qty = ask_qty
-    row.frames += 1
+        row["bid"] = bid
+        row["ask"] = ask
+        row["bid_qty"] = bid_qty
+        row["ask_qty"] = ask_qty
+    row["frames"] += 1
     if bid > 0 and ask > 0:
-        flags |= _quote_nb(top, inst, row.last_u, bid, bid_qty, ask, ask_qty)
+        flags |= _quote_nb(top, inst, row["last_u"], bid, bid_qty, ask, ask_qty)
     return flags
 
 
@@ -132,20 +132,20 @@ def _replay_nb(ladder: Ladder, top: Array, pending: Array, inst: int) -> bool:
     """Apply the pending diffs beyond the snapshot; False if one is missing in between."""
     row = top[inst]
     take = False
-    for k in range(row.pending):
+    for k in range(row["pending"]):
         ev = pending[inst, k]
-        if ev.kind == c.EV_DEPTH_HEAD:
-            step = _continues_nb(row.last_u, row.fresh, ev.x, ev.seq, ev.y)
+        if ev["kind"] == c.EV_DEPTH_HEAD:
+            step = _continues_nb(row["last_u"], row["fresh"], ev["x"], ev["seq"], ev["y"])
             if step == _GAP:
                 return False
             take = step == _NEXT
             if take:
-                row.last_u = ev.seq
-                row.fresh = 0
+                row["last_u"] = ev["seq"]
+                row["fresh"] = 0
             else:
-                row.stale_diffs += 1
+                row["stale_diffs"] += 1
         elif take:
-            ladder_set_nb(ladder, inst, 1 - (ev["flags"] & c.FLAG_BID), ev.price, ev.qty)
+            ladder_set_nb(ladder, inst, 1 - (ev["flags"] & c.FLAG_BID), ev["price"], ev["qty"])
     return True
 
 
@@ -156,11 +156,11 @@ def _snapshot_done_nb(ladder: Ladder, top: Array, pending: Array, inst: int) -> 
     if not _replay_nb(ladder, top, pending, inst):
         # the snapshot is older than the first diff that we hold: wait for the next one
         _lose_nb(top, inst)
-        row.last_u = row.chain
-        row.late_snapshots += 1
+        row["last_u"] = row["chain"]
+        row["late_snapshots"] += 1
         return 0
-    row.pending = 0
-    row.valid = 1
+    row["pending"] = 0
+    row["valid"] = 1
     flags = _complete_nb(ladder, top, inst)
     if flags & BOOK_FRAME:
         flags |= BOOK_SYNCED
@@ -171,40 +171,40 @@ def _snapshot_done_nb(ladder: Ladder, top: Array, pending: Array, inst: int) -> 
 def _wait_nb(top: Array, pending: Array, inst: int, ev: Array) -> None:
     """Put one event of a diff into the pending buffer; a full buffer is emptied and counted."""
     row = top[inst]
-    if row.pending >= pending.shape[1]:
-        row.dropped += row.pending
-        row.pending = 0
-        if ev.kind != c.EV_DEPTH_HEAD:  # the rest of this frame cannot stand without its head
-            row.dropped += 1
-            row.mode = _DROP
+    if row["pending"] >= pending.shape[1]:
+        row["dropped"] += row["pending"]
+        row["pending"] = 0
+        if ev["kind"] != c.EV_DEPTH_HEAD:  # the rest of this frame cannot stand without its head
+            row["dropped"] += 1
+            row["mode"] = _DROP
             return
-    pending[inst, row.pending] = ev
-    row.pending += 1
+    pending[inst, row["pending"]] = ev
+    row["pending"] += 1
 
 
 @kernel
 def _diff_head_nb(top: Array, pending: Array, inst: int, ev: Array) -> int:
     """A diff starts: decide whether its levels are applied, buffered or dropped."""
     row = top[inst]
-    step = _continues_nb(row.last_u, row.fresh, ev.x, ev.seq, ev.y)
+    step = _continues_nb(row["last_u"], row["fresh"], ev["x"], ev["seq"], ev["y"])
     flags = 0
-    if row.last_u == 0:
+    if row["last_u"] == 0:
         step = _NEXT
     if step == _STALE:
-        row.stale_diffs += 1
-        row.mode = _DROP
+        row["stale_diffs"] += 1
+        row["mode"] = _DROP
         return 0
     if step == _GAP:
-        row.gaps += 1
-        row.pending = 0
+        row["gaps"] += 1
+        row["pending"] = 0
         _lose_nb(top, inst)
         flags = BOOK_GAP
-    row.last_u = ev.seq
-    row.fresh = 0
-    if row.valid != 0:
-        row.mode = _APPLY
+    row["last_u"] = ev["seq"]
+    row["fresh"] = 0
+    if row["valid"] != 0:
+        row["mode"] = _APPLY
     else:
-        row.mode = _BUFFER
+        row["mode"] = _BUFFER
         _wait_nb(top, pending, inst, ev)
     return flags
 
@@ -215,28 +215,28 @@ def _head_nb(book: BookState, inst: int, ev: Array) -> int:
     top, pending = book.top, book.pending
     row = top[inst]
     flags = 0
-    if row.mode != _IDLE:  # the previous frame never ended
-        if row.mode != _DROP:
-            row.gaps += 1
-            row.pending = 0
+    if row["mode"] != _IDLE:  # the previous frame never ended
+        if row["mode"] != _DROP:
+            row["gaps"] += 1
+            row["pending"] = 0
             _lose_nb(top, inst)
             flags = BOOK_GAP
-        row.mode = _IDLE
-    if ev.kind == c.EV_DEPTH_HEAD:
+        row["mode"] = _IDLE
+    if ev["kind"] == c.EV_DEPTH_HEAD:
         flags |= _diff_head_nb(top, pending, inst, ev)
-    elif row.valid != 0 and ev.seq < row.last_u:
-        row.stale_diffs += 1
-        row.mode = _DROP
+    elif row["valid"] != 0 and ev["seq"] < row["last_u"]:
+        row["stale_diffs"] += 1
+        row["mode"] = _DROP
     else:
         ladder_clear_nb(book.ladder, inst)
-        row.chain = row.last_u
-        row.valid = 0
-        row.last_u = ev.seq
-        row.fresh = 1
-        row.mode = _SNAPSHOT
-    if row.mode != _DROP:
-        row.ts_venue = ev.ts_venue
-        row.ts_local = ev.ts_local
+        row["chain"] = row["last_u"]
+        row["valid"] = 0
+        row["last_u"] = ev["seq"]
+        row["fresh"] = 1
+        row["mode"] = _SNAPSHOT
+    if row["mode"] != _DROP:
+        row["ts_venue"] = ev["ts_venue"]
+        row["ts_local"] = ev["ts_local"]
     if ev["flags"] & c.FLAG_LAST:
         flags |= _last_nb(book, inst)
     return flags
@@ -246,8 +246,8 @@ def _head_nb(book: BookState, inst: int, ev: Array) -> int:
 def _last_nb(book: BookState, inst: int) -> int:
     """The frame ends."""
     row = book.top[inst]
-    mode = row.mode
-    row.mode = _IDLE
+    mode = row["mode"]
+    row["mode"] = _IDLE
     if mode == _APPLY:
         return _complete_nb(book.ladder, book.top, inst)
     if mode == _SNAPSHOT:
@@ -259,12 +259,12 @@ def _last_nb(book: BookState, inst: int) -> int:
 def _ticker_nb(top: Array, inst: int, ev: Array) -> int:
     """A bookTicker: refused when crossed or empty, else the freshest quote."""
     row = top[inst]
-    if ev.price <= 0 or ev.x <= ev.price:
-        row.refused += 1
+    if ev["price"] <= 0 or ev["x"] <= ev["price"]:
+        row["refused"] += 1
         return BOOK_REFUSED
-    row.ts_venue = max(row.ts_venue, ev.ts_venue)
-    row.ts_local = ev.ts_local
-    return _quote_nb(top, inst, ev.seq, ev.price, ev.qty, ev.x, ev.y)
+    row["ts_venue"] = max(row["ts_venue"], ev["ts_venue"])
+    row["ts_local"] = ev["ts_local"]
+    return _quote_nb(top, inst, ev["seq"], ev["price"], ev["qty"], ev["x"], ev["y"])
 
 
 @kernel
@@ -274,17 +274,17 @@ def fold_book_nb(book: BookState, ev: Array) -> int:
     Takes EV_DEPTH_HEAD, EV_SNAPSHOT_HEAD, EV_DEPTH and EV_BOOK_TICKER; other kinds answer 0. The
     events of a frame must come without those of another frame of the same instrument between.
     """
-    kind = ev.kind
-    inst = np.int64(ev.instrument)
+    kind = ev["kind"]
+    inst = np.int64(ev["instrument"])
     if kind == c.EV_DEPTH:
         row = book.top[inst]
-        mode = row.mode
+        mode = row["mode"]
         if mode in (_APPLY, _SNAPSHOT):
-            ladder_set_nb(book.ladder, inst, 1 - (np.int64(ev["flags"]) & c.FLAG_BID), ev.price, ev.qty)
+            ladder_set_nb(book.ladder, inst, 1 - (np.int64(ev["flags"]) & c.FLAG_BID), ev["price"], ev["qty"])
         elif mode == _BUFFER:
             _wait_nb(book.top, book.pending, inst, ev)
         else:
-            row.dropped += 1
+            row["dropped"] += 1
         if ev["flags"] & c.FLAG_LAST:
             return _last_nb(book, inst)
         return 0
@@ -310,7 +310,7 @@ def depth_nb(book: BookState, inst: int, side: int, n: int, px_out: Array, qty_o
 
     0 while the book is not valid.
     """
-    if book.top[inst].valid == 0:
+    if book.top[inst]["valid"] == 0:
         return 0
     ladder = book.ladder
     count = 0

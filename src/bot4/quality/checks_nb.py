@@ -62,24 +62,24 @@ def _stale_nb(rows: Array, inst: int, stale_ns: int, ev: Array) -> bool:
     none) and says nothing about age.
     """
     row = rows[inst]
-    venue = ev.ts_venue
-    local = ev.ts_local
-    if venue > row.venue_max:
-        row.back_run = 0
-        row.venue_max = venue
-        row.moved_at = local
+    venue = ev["ts_venue"]
+    local = ev["ts_local"]
+    if venue > row["venue_max"]:
+        row["back_run"] = 0
+        row["venue_max"] = venue
+        row["moved_at"] = local
         return bool(local - venue > stale_ns)
-    if ev.kind == c.EV_BOOK_TICKER and venue == row.venue_max:
+    if ev["kind"] == c.EV_BOOK_TICKER and venue == row["venue_max"]:
         return False
-    if row.venue_max - venue > stale_ns:
-        row.back_run += 1
-        if row.back_run < _BACK_RUN:
+    if row["venue_max"] - venue > stale_ns:
+        row["back_run"] += 1
+        if row["back_run"] < _BACK_RUN:
             return True
-        row.back_run = 0
-        row.venue_max = venue
-        row.moved_at = local
+        row["back_run"] = 0
+        row["venue_max"] = venue
+        row["moved_at"] = local
         return bool(local - venue > stale_ns)
-    return bool(local - venue > stale_ns or local - row.moved_at > stale_ns)
+    return bool(local - venue > stale_ns or local - row["moved_at"] > stale_ns)
 
 
 @kernel
@@ -121,21 +121,21 @@ def _outlier_nb(
 @kernel
 def _trade_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) -> int:
     """Checks of a trade."""
-    if ev.price <= 0:
+    if ev["price"] <= 0:
         return Q_PRICE
-    if ev.qty <= 0:
+    if ev["qty"] <= 0:
         return Q_QTY
     row = q.rows[inst]
-    if ev.seq > 0:
-        if ev.seq == row.trade_id:
+    if ev["seq"] > 0:
+        if ev["seq"] == row["trade_id"]:
             return Q_DUPLICATE
-        if ev.seq < row.trade_id:
-            row.order_run += 1
-            if row.order_run < _ORDER_RUN:
+        if ev["seq"] < row["trade_id"]:
+            row["order_run"] += 1
+            if row["order_run"] < _ORDER_RUN:
                 return Q_ORDER
-        row.order_run = 0
-        row.trade_id = ev.seq
-    if _outlier_nb(q.levels, inst, _TRADES, float(ev.price), params, 1.0):
+        row["order_run"] = 0
+        row["trade_id"] = ev["seq"]
+    if _outlier_nb(q.levels, inst, _TRADES, float(ev["price"]), params, 1.0):
         return Q_OUTLIER
     return Q_OK
 
@@ -143,24 +143,24 @@ def _trade_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) -> i
 @kernel
 def _bar_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) -> int:
     """Checks of a bar (price=close, x=open, y=high, seq=low, qty=volume, ts_venue=open time)."""
-    low = ev.seq
-    if low <= 0 or ev.price <= 0 or ev.x <= 0 or ev.y <= 0:
+    low = ev["seq"]
+    if low <= 0 or ev["price"] <= 0 or ev["x"] <= 0 or ev["y"] <= 0:
         return Q_PRICE
-    if ev.qty < 0:
+    if ev["qty"] < 0:
         return Q_QTY
-    if low > min(ev.x, ev.price) or ev.y < max(ev.x, ev.price):
+    if low > min(ev["x"], ev["price"]) or ev["y"] < max(ev["x"], ev["price"]):
         return Q_OHLC
     row = q.rows[inst]
-    if ev.ts_venue == row.bar_at:
+    if ev["ts_venue"] == row["bar_at"]:
         return Q_DUPLICATE
-    if ev.ts_venue < row.bar_at:
+    if ev["ts_venue"] < row["bar_at"]:
         return Q_ORDER
-    row.bar_at = ev.ts_venue
+    row["bar_at"] = ev["ts_venue"]
     # a bar that opens where the last one closed has traded its way there: only a far larger move
     # is suspect then
     last = q.levels[inst, _BARS, 0]
-    joined = last > 0.0 and abs(math.log(float(ev.x) / last)) <= params.jump
-    if _outlier_nb(q.levels, inst, _BARS, float(ev.price), params, _JOINED if joined else 1.0):
+    joined = last > 0.0 and abs(math.log(float(ev["x"]) / last)) <= params.jump
+    if _outlier_nb(q.levels, inst, _BARS, float(ev["price"]), params, _JOINED if joined else 1.0):
         return Q_OUTLIER
     return Q_OK
 
@@ -168,25 +168,25 @@ def _bar_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) -> int
 @kernel
 def _verdict_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) -> int:
     """The verdict, not counted."""
-    kind = ev.kind
+    kind = ev["kind"]
     if kind == c.EV_BAR:
         return _bar_nb(q, params, inst, ev)
     if kind < c.EV_DEPTH_HEAD or kind > c.EV_TRADE:
         return Q_OK
     if kind == c.EV_DEPTH:  # its head was judged by time
-        if ev.price <= 0:
+        if ev["price"] <= 0:
             return Q_PRICE
-        return Q_QTY if ev.qty < 0 else Q_OK
+        return Q_QTY if ev["qty"] < 0 else Q_OK
     if _stale_nb(q.rows, inst, params.stale_ns, ev):
         return Q_STALE
     if kind == c.EV_TRADE:
         return _trade_nb(q, params, inst, ev)
     if kind == c.EV_BOOK_TICKER:
-        if ev.price <= 0 or ev.x <= 0:
+        if ev["price"] <= 0 or ev["x"] <= 0:
             return Q_PRICE
-        if ev.qty < 0 or ev.y < 0:
+        if ev["qty"] < 0 or ev["y"] < 0:
             return Q_QTY
-        if _outlier_nb(q.levels, inst, _QUOTES, 0.5 * (float(ev.price) + float(ev.x)), params, 1.0):
+        if _outlier_nb(q.levels, inst, _QUOTES, 0.5 * (float(ev["price"]) + float(ev["x"])), params, 1.0):
             return Q_OUTLIER
     return Q_OK
 

@@ -23,6 +23,16 @@ SETTLE_NS = NS["s"]
 CURVE_POINTS = 4000
 
 
+AUTO_BARS = tuple(NS["s"] * n for n in (60, 15, 5, 1))
+
+
+def bar_interval(settings: Settings, span_ns: int) -> int:
+    """The decision bar of tick data: as set, else the longest of 1m, 15s, 5s, 1s that gives 300 bars."""
+    if settings["bars.interval"] > 0:
+        return int(settings["bars.interval"])
+    return next((step for step in AUTO_BARS if span_ns >= 300 * step), AUTO_BARS[-1])
+
+
 def plan_for(
     settings: Settings,
     chosen: Chosen,
@@ -83,7 +93,7 @@ class Backtest:
         finish = min(last, self.end or last)
         if begin > finish:
             raise DataError("the data set has nothing between --start and --end")
-        bar_ns = self.dataset.bar_ns() if bars else int(self.settings["bars.interval"])
+        bar_ns = self.dataset.bar_ns() if bars else bar_interval(self.settings, finish - begin)
         plan = plan_for(
             self.settings,
             self.chosen,

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bot4.engine.state import Engine
 from bot4.model.codes_nb import R_END
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.times import NS
@@ -57,6 +56,13 @@ class GenerativeSource:
         """The synthetic market never ends."""
         return False
 
+    def chunks(self, limit: int) -> Iterator[np.ndarray[Any, Any]]:
+        """The same market again from its start to `limit`, a minute at a time."""
+        at = self.start_ns
+        while at < limit:
+            at = min(limit, at + 60 * NS["s"])
+            yield self.until(at)
+
 
 class RecordedSource:
     """Recorded chunks, handed out by time."""
@@ -96,14 +102,15 @@ class Paper:
     warmup_ns: int
     duration_ns: int | None
     show: Callable[[int, float], None]
+    _at: int = 0
 
     def run(self) -> tuple[int, str, float]:
         """Run to the end of the duration, the data, or the kill switch: (last instant, why, seconds folding)."""
         driver = self.session.driver
-        begin = self.clock.monotonic_ns()
+        self._at = self.source.start_ns
         now = self.source.start_ns + self.warmup_ns
         spent = self._fold(now)
-        resumed = self.clock.monotonic_ns()
+        begin = resumed = self.clock.monotonic_ns()
         why = "end of data"
         while not self.source.finished():
             wall = self.clock.monotonic_ns()
@@ -132,8 +139,12 @@ class Paper:
         return now, why, spent
 
     def _fold(self, now: int) -> float:
+        """Fold the market up to `now`, a minute of it at a time; seconds spent."""
         begin = self.clock.monotonic_ns()
-        self.session.driver.push(self.source.until(now), now)
+        while self._at < now:
+            self._at = min(now, self._at + 60 * NS["s"])
+            self.session.driver.push(self.source.until(self._at), self._at)
+            self.switch.beat()
         return (self.clock.monotonic_ns() - begin) / 1e9
 
     def _wind_down(self, now: int) -> int:
@@ -144,8 +155,3 @@ class Paper:
             now += TICK_NS
             self._fold(now)
         return now
-
-
-def flat(engine: Engine) -> bool:
-    """Whether no position is held."""
-    return not (engine.ledger.positions["qty"] != 0).any()

@@ -16,9 +16,11 @@ from bot4.model.errors import DataError, JournalError
 from bot4.model.events import DECISION_DTYPE, EVENT_DTYPE, INPUT_DTYPE, ORDER_DTYPE
 from bot4.model.times import instant_text
 from bot4.ports import journal as port
+from bot4.research.paper import GenerativeSource
 from bot4.research.session import Progress, Session, assemble, model_of, strategy_of
 from bot4.storage.journal import JournalReader
 from bot4.storage.lake import Dataset
+from bot4.venues.simulator.generative import GenParams
 
 
 @dataclass
@@ -57,14 +59,18 @@ def open_data(meta: dict[str, Any], moved: Path | None) -> Dataset:
 
 
 def market_of(
-    reader: JournalReader, meta: dict[str, Any], settings: Settings, moved: Path | None
+    reader: JournalReader, meta: dict[str, Any], settings: Settings, moved: Path | None, limit: int
 ) -> Iterator[np.ndarray[Any, Any]]:
-    """The market events of a journal: its own, or those of the data set it refers to."""
+    """The market events of a journal: its own, those of its data set, or the synthetic market's up to `limit`."""
     if meta["data"]["inline"]:
         for block in JournalReader(reader.folder).blocks(port.MARKET):
             yield block.payload.copy()  # the loop is compiled for writable, aligned rows
         return
     stated = meta["data"]
+    if "generator" in stated:
+        made = stated["generator"]
+        yield from GenerativeSource(GenParams(), made["seed"], made["start"]).chunks(limit)
+        return
     yield from Feed(
         open_data(meta, moved),
         settings["fees.funding_interval"],
@@ -104,6 +110,11 @@ class Refold:
             raise JournalError(f"journal {folder}: recorded inputs are out of order")
         return cls(folder, meta, settings, moved, reader, joined, end)
 
+    def _known_until(self, stop: int | None) -> int:
+        if stop is not None:
+            return stop
+        return int(self.inputs["event"]["ts_local"].max()) if len(self.inputs) else 0
+
     def run(self, until: int | None = None, progress: Progress | None = None) -> tuple[Session, Collector]:
         """Fold up to local time `until` (default: as far as the journal goes)."""
         plan = Plan.from_json(self.meta["plan"])
@@ -121,9 +132,12 @@ class Refold:
         if stop is None and self.end is not None:
             stop = int(self.end["limit"])
         total = self.meta["data"].get("events") or 0
+        # a journal that was cut off is folded as far as its inputs go
         done = 0
         last = plan.start_ns
-        for chunk in market_of(self.reader, self.meta, self.settings, self.moved):
+        for chunk in market_of(self.reader, self.meta, self.settings, self.moved, self._known_until(stop)):
+            if len(chunk) == 0:
+                continue
             limit = int(chunk["ts_local"][-1])
             if stop is not None and limit > stop:
                 session.driver.push(chunk, stop)

@@ -28,6 +28,7 @@ from bot4.kernels.records import records
 from bot4.model.errors import DataError, StorageError
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.instrument import Instrument
+from bot4.model.times import duration_text
 from bot4.storage.files import locked, make_folder, sha256_of, write_atomic
 from bot4.storage.merge import Stream, merge_streams
 from bot4.storage.rows_nb import rescale_rows_nb, row_units_nb
@@ -183,7 +184,55 @@ class Dataset:
         rows["ts_local"] += shift_of(self.sources[part.source].clock_offset_ns)
         return rows
 
-    def _source_rows(self, source: int, start: int | None, end: int | None) -> Iterator[Rows]:
+    def bar_ns(self) -> int:
+        """Length of the bars held, ns; DataError when there are none or they differ."""
+        frames = sorted({s.timeframe_ns for s in self.sources if s.kind == "bars"})
+        if len(frames) != 1:
+            held = ", ".join(duration_text(f) for f in frames) or "none"
+            raise DataError(f"{self.folder}: one run needs bars of one time frame, the data set holds {held}")
+        return frames[0]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader should know about the data before trusting it."""
+        told = []
+        for source in self.sources:
+            if shift_of(source.clock_offset_ns):
+                told.append(
+                    f"{source.name}: the recorder's clock ran {-source.clock_offset_ns / 1e6:.0f} ms behind the venue's; "
+                    f"receive times are shifted by {shift_of(source.clock_offset_ns) / 1e6:.0f} ms"
+                )
+            if source.counts.get("gaps"):
+                what = "missing bars" if source.kind == "bars" else "sequence gaps"
+                told.append(f"{source.name}: {source.counts['gaps']:,} {what}")
+        told += [
+            f"{i.symbol}: tick and lot were inferred from the data" for i in self.instruments if i.inferred
+        ]
+        return told
+
+    def describe(self) -> dict[str, Any]:
+        """What the data set holds, for people and for JSON."""
+        rows = []
+        for index, item in enumerate(self.instruments):
+            parts = [p for p in self.parts if p.instrument == index]
+            shifts = [shift_of(self.sources[p.source].clock_offset_ns) for p in parts]
+            rows.append(
+                {
+                    **item.to_json(),
+                    "rows": sum(p.rows for p in parts),
+                    "first": min((p.first_ts + s for p, s in zip(parts, shifts, strict=True)), default=0),
+                    "last": max((p.last_ts + s for p, s in zip(parts, shifts, strict=True)), default=0),
+                }
+            )
+        return {
+            "folder": str(self.folder),
+            "content_hash": self.content_hash(),
+            "instruments": rows,
+            "sources": [asdict(s) for s in self.sources],
+            "warnings": self.warnings,
+        }
+
+    def source_rows(self, source: int, start: int | None = None, end: int | None = None) -> Iterator[Rows]:
         """The rows of one source in [start, end), receive times never decreasing."""
         shift = shift_of(self.sources[source].clock_offset_ns)
         high = -(2**62)
@@ -216,7 +265,7 @@ class Dataset:
             own = [part for part in self.parts if part.source == index]
             if own:
                 first = min(part.first_ts for part in own) + shift_of(source.clock_offset_ns)
-                streams.append(Stream(index, first, self._source_rows(index, start, end)))
+                streams.append(Stream(index, first, self.source_rows(index, start, end)))
         yield from merge_streams(streams, chunk_rows)
 
     def venue_times(self, instrument: int, kind: str) -> Rows:

@@ -34,7 +34,7 @@ def backtest(
         summary = task.run(journal, bar)
         if verify:
             summary["look_ahead"] = verify_no_look_ahead(task, folder, bar)
-    document = {**summary, **figures(folder), "journal": str(folder)}
+    document = {**figures(folder), **summary, "journal": str(folder)}
     if as_json:
         return document
     bootstrap.shown(document, rows(document))

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bot4.app import bootstrap
-from bot4.engine.intake import check_dataset, import_bars, import_frames, import_funding
+from bot4.engine.inspect import check_dataset
+from bot4.engine.intake import import_bars, import_frames, import_funding
 from bot4.model.errors import ConfigError
-from bot4.model.times import duration_ns, instant_text
+from bot4.model.times import instant_text
 from bot4.storage.lake import Dataset
 
 
@@ -39,7 +40,7 @@ def import_(
         for path in bars:
             if instrument is None or timeframe is None:
                 raise ConfigError("--bars needs --instrument (BTC-USDT) and --timeframe (1m)")
-            parts.append(import_bars(path, instrument, duration_ns(timeframe), out, market, progress=bar))
+            parts.append(import_bars(path, instrument, timeframe, out, market, progress=bar))
         for path in funding:
             if instrument is None:
                 raise ConfigError("--funding needs --instrument (BTC-USDT-PERP)")

@@ -22,7 +22,7 @@ from bot4.engine.intake import import_bars, import_frames
 from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
 from bot4.ports.alarm import Level
-from bot4.research.backtest import Backtest, plan_for
+from bot4.research.backtest import Backtest, bar_interval, plan_for
 from bot4.research.paper import GenerativeSource, Paper, RecordedSource, Source
 from bot4.research.session import Chosen, LoadedModel, Session, assemble, choose, describe, load
 from bot4.safety.killswitch import KillSwitch
@@ -86,16 +86,17 @@ def _generative(
         chosen,
         (generative_instrument(params),),
         bars=False,
-        bar_ns=settings["bars.interval"],
+        bar_ns=bar_interval(settings.values, duration_ns("1d")),
         start=SYNTHETIC_START - 1,
-        end=SYNTHETIC_START + duration_ns("1h"),
+        end=SYNTHETIC_START + duration_ns("1d"),
         seed=seed,
     )
     data = _meta_data(
         "generative market (synthetic)", True, SYNTHETIC_START, ["generative (synthetic)"], False
     )
+    data["inline"], data["generator"] = False, {"seed": seed, "start": SYNTHETIC_START}
     meta = describe("paper", settings.to_json(), plan, chosen, model, data)
-    session = assemble(meta, settings.values, plan, chosen, model, journal, keep_market=True)
+    session = assemble(meta, settings.values, plan, chosen, model, journal)
     return session, GenerativeSource(params, seed, SYNTHETIC_START)
 
 
@@ -116,7 +117,7 @@ def _recorded(
         chosen,
         tuple(dataset.instruments),
         bars=bars,
-        bar_ns=dataset.bar_ns() if bars else settings["bars.interval"],
+        bar_ns=dataset.bar_ns() if bars else bar_interval(settings.values, last - first),
         start=first - 1,
         end=last,
         seed=seed,
@@ -160,7 +161,7 @@ def run(
             if frames:
                 import_frames(frames, venue, data, progress=bar)
             if bars:
-                import_bars(bars, instrument, duration_ns(timeframe), data, progress=bar)
+                import_bars(bars, instrument, timeframe, data, progress=bar)
             journal = bootstrap.open_journal(folder, settings)
             if frames or bars:
                 named = ", ".join(str(p) for p in (frames or [bars]))
@@ -173,7 +174,7 @@ def run(
         document = _trade(
             session, source, settings, pace, duration, synthetic=not (frames or bars), quiet=as_json
         )
-    document = {**document, **figures(folder), "journal": str(folder)}
+    document = {**figures(folder), **document, "journal": str(folder)}
     if as_json:
         return document
     bootstrap.shown(document, [*rows(document), ("ended by", document["ended_by"])])
