@@ -72,7 +72,7 @@ def bound(setting: Setting, value: Value) -> str:
     """A bound as one would write it; amounts plainly, because some are in base and some in quote currency."""
     if setting.unit in ("money", "whole"):
         return f"{Decimal(str(value)).normalize():,f}"
-    return setting.show(value)
+    return "0s" if setting.unit == "duration" and not value else setting.show(value)
 
 
 def allowed(setting: Setting) -> str:
