@@ -161,7 +161,7 @@ def observe_nb(s: Any, inst: int) -> None:
     row = s["inst"][inst]
     row["bars"] += 1
     bar = (row["open"], row["high"], row["low"], row["close"], row["volume"])
-    fold_bar_nb(s["features"][inst], row["bar_ts"], bar)
+    fold_bar_nb(s["features"][inst], row["bar_open"], bar)
     sigma = s["features"][inst]["out"][F_REALISED_VOL_30]
     if sigma > 0.0:
         s["risk_instr"][inst]["sigma_year"] = sigma * math.sqrt(s["params"][0]["bars_per_year"])

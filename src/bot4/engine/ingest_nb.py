@@ -70,6 +70,7 @@ def take_closed_nb(s: Any, inst: int) -> None:
     row["low"] = closed["low"] * tick
     row["close"] = closed["close"] * tick
     row["volume"] = closed["volume"] * spec["lot_size"]
+    row["bar_open"] = closed["ts_open"]
     row["bar_ts"] = closed["ts_close"]
     due_nb(s, inst)
 
@@ -136,6 +137,7 @@ def bar_event_nb(s: Any, events: np.ndarray, i: int, inst: int) -> None:
     row["low"] = e["seq"] * tick
     row["close"] = e["price"] * tick
     row["volume"] = e["qty"] * spec["lot_size"]
+    row["bar_open"] = e["ts_venue"]
     row["bar_ts"] = e["ts_local"]
     due_nb(s, inst)
 

@@ -55,7 +55,8 @@ INST_DTYPE = np.dtype(
         ("low", "<f8"),
         ("close", "<f8"),
         ("volume", "<f8"),  # base currency
-        ("bar_ts", "<i8"),
+        ("bar_open", "<i8"),  # when the bar began, ns
+        ("bar_ts", "<i8"),  # when it was known: its close
     ]
 )
 """What the engine keeps of an instrument, a row each."""

@@ -64,9 +64,7 @@ def join(parts: list[dict[str, Any]]) -> dict[str, Any]:
                 isinstance(value, int | float)
                 and isinstance(old, int | float)
                 and not key.startswith("clock")
-            ):
-                whole[key] = old + value
-            elif isinstance(value, list) and isinstance(old, list):
+            ) or (isinstance(value, list) and isinstance(old, list)):
                 whole[key] = old + value
             elif isinstance(value, dict) and isinstance(old, dict):
                 whole[key] = join([old, value])
