@@ -23,21 +23,21 @@ class DailyTrend(Strategy):
     DAYS = 10
 
     def on_bar(self, bar: BarContext) -> float | None:
-        """Score in [-1, 1]: the sign is the direction, the size the confidence; None is no opinion."""
+        """Score in [-1, 1]: direction and confidence; None is no opinion."""
         days = bar.bars("1d")[-self.DAYS :]
         if len(days) < self.DAYS:
             return None
         rising = bar.bar.close > sum(day.close for day in days) / self.DAYS
         if bar.position > 0:
             return None if rising else -1.0
-        if rising and bar.feature("rsi_14") < 40:  # NaN until the feature is warm: never below 40
+        if rising and bar.feature("rsi_14") < 40:  # NaN until it is warm
             return 0.6
         return None
 
 
 @compiled_strategy
 def breakout(features: np.ndarray, book: np.ndarray, context: np.ndarray, memory: np.ndarray) -> float:
-    """Buy a close above the highest high of the 20 bars before, in a trend; leave below the slow mean."""
+    """Buy a close above the 20 highs before it, in a trend; leave below the mean."""
     close = context[X_CLOSE]
     if context[X_POSITION] > 0.0:
         if close < features[F_EMA_26] and context[X_BARS_HELD] >= 3.0:
