@@ -23,9 +23,11 @@ from bot4.engine.loop_nb import no_strategy_nb
 from bot4.engine.state import Engine, state_hash
 from bot4.ledger.ledger_nb import conserved_nb, equity_nb, exposure_nb
 from bot4.model import names
+from bot4.model.codes_nb import MODE_NORMAL
 from bot4.model.errors import JournalError, SafetyError, StrategyError
 from bot4.model.events import EQUITY_DTYPE
 from bot4.model.feature_layout_nb import FEATURE_NAMES
+from bot4.model.times import instant_text
 from bot4.ports import journal as port
 from bot4.ports.journal import Journal
 from bot4.signals.ml.artifact import load_model
@@ -215,6 +217,16 @@ class Session:
             "state_hash": state_hash(e),
         }
 
+    def stopped(self) -> list[str]:
+        """A line when trading stopped by itself and did not resume."""
+        control = self.engine.safety.control[0]
+        if control["mode"] == MODE_NORMAL:
+            return []
+        return [
+            f"no new positions since {instant_text(int(control['mode_since']))}: mode "
+            f"{names.MODES[int(control['mode'])]} because of {names.reason(control['mode_reason'])}"
+        ]
+
     def last_sample(self) -> np.ndarray[Any, Any]:
         """A point of the equity curve for this instant."""
         e = self.engine
@@ -239,6 +251,7 @@ class Session:
         summary = self.results()
         summary["events_per_second"] = round(summary["events"] / seconds, 1) if seconds > 0 else 0.0
         summary.update(extra)
+        summary["warnings"] = [*summary.get("warnings", []), *self.stopped()]
         self.journal.append(port.END, {"limit": limit, "summary": summary})
         self.journal.close()
         return summary
