@@ -88,6 +88,8 @@ def shown(document: dict[str, Any], rows: list[tuple[str, str]]) -> None:
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, value)
     Console().print(table)

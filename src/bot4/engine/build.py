@@ -184,6 +184,7 @@ def _risk_params(settings: Settings, exp: int) -> np.ndarray[Any, Any]:
     }
     for field, name in pairs.items():
         row[0][field] = float(settings[name])
+    row[0]["prob_base"] = 1.0 / (1.0 + float(settings["risk.target_r"]))
     return row
 
 

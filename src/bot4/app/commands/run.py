@@ -32,6 +32,7 @@ from bot4.storage.lake import Dataset
 from bot4.venues.simulator.generative import GenParams
 from bot4.venues.simulator.generative import instrument as generative_instrument
 
+SYNTHETIC_BAR = 180 * 10**9
 SYNTHETIC_START = 1_704_067_200 * 10**9  # 2024-01-01T00:00:00Z, a label: the market is made up
 
 
@@ -86,7 +87,7 @@ def _generative(
         chosen,
         (generative_instrument(params),),
         bars=False,
-        bar_ns=bar_interval(settings.values, duration_ns("1d")),
+        bar_ns=settings["bars.interval"] or SYNTHETIC_BAR,
         start=SYNTHETIC_START - 1,
         end=SYNTHETIC_START + duration_ns("1d"),
         seed=seed,
