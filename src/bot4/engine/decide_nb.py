@@ -243,6 +243,24 @@ def explain_start_nb(s: Any, inst: int, score: float) -> None:
 
 
 @kernel
+def round_trip_cost_nb(s: Any, inst: int, equity: int) -> float:
+    """Expected cost of entering and leaving, fraction of notional: fees, spread, and impact in a thin market.
+
+    The impact is that of the largest order allowed against the volume of the last bar, so that a market
+    too thin for us is refused for want of an edge.
+    """
+    p = s["params"][0]
+    if p["impact"] == 0.0:
+        return p["cost"]
+    row = s["inst"][inst]
+    notional = equity * s["risk_params"][0]["max_order"]
+    size = notional / (row["mark"] * s["spec"][inst]["money_mult"]) * s["spec"][inst]["lot_size"]
+    if row["volume"] <= 0.0:
+        return 1.0
+    return p["cost"] + 2.0 * p["impact"] * math.sqrt(size / row["volume"])
+
+
+@kernel
 def enter_nb(s: Any, inst: int, direction: int, score: float) -> None:
     """Size a new position and write its intent, or record why there is none."""
     p = s["params"][0]
@@ -284,7 +302,7 @@ def enter_nb(s: Any, inst: int, direction: int, score: float) -> None:
             row["mark"],
             atr_ticks,
             s["risk_instr"][inst]["sigma_year"],
-            p["cost"],
+            min(0.99, round_trip_cost_nb(s, inst, equity)),
             s["explain"][inst],
         )
         reason = s["risk_state"][0]["last_reason"]
