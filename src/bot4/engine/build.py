@@ -13,7 +13,7 @@ from bot4.engine import layout_nb as lay
 from bot4.engine.records import INST_DTYPE, PARAMS_DTYPE
 from bot4.engine.state import Engine, engine_of, record_of
 from bot4.execution.state import new_orders
-from bot4.features.layout_nb import N_GROUPS
+from bot4.features.layout_nb import GROUP_OF, N_GROUPS
 from bot4.features.registry import by_name
 from bot4.features.state import new_book_features, new_features
 from bot4.features.update_nb import start_nb
@@ -157,7 +157,7 @@ def _mask(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
         if plan.strategy == "trend_cross":
             wanted = [f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}", "atr_14"]
         for name in wanted:
-            mask[names[name].group] = 1
+            mask[GROUP_OF[names[name].index]] = 1
     return mask
 
 
