@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ def report(*, journal: Path, out: Path, as_json: bool) -> dict[str, Any] | None:
             "w", encoding="utf-8", dir=out.parent, prefix=f".{out.name}.", delete=False
         ) as file:
             file.write(page)
-        os.replace(file.name, out)
+        Path(file.name).replace(out)
     except OSError as error:
         raise StorageError(
             f"report {out}: {error.strerror or error}; name a writable file with --out"

@@ -7,7 +7,8 @@ from typing import Any
 
 from bot4.app import bootstrap
 from bot4.learning.bars import read_bars
-from bot4.learning.train import train_to_dir
+from bot4.learning.dataset import make_bars
+from bot4.learning.train import Settings, as_plain, train_to_dir
 from bot4.storage.lake import Dataset
 
 
@@ -26,18 +27,21 @@ def train(
     dataset = Dataset.open(data)
     bars = read_bars(dataset, instrument)
     with bootstrap.progress(as_json) as bar:
-        report = train_to_dir(
+        meta, report = train_to_dir(
             out,
-            *bars.columns(),
-            timeframe_ns=bars.timeframe_ns,
-            horizon_bars=horizon,
-            folds=folds,
-            max_rows=max_rows,
-            seed=seed,
-            data_hash=dataset.content_hash(),
+            make_bars(*bars.columns()),  # stamped by their close, as the engine folds them
+            settings=Settings(
+                timeframe_ns=bars.timeframe_ns,
+                horizon_bars=horizon,
+                folds=folds,
+                max_rows=max_rows,
+                seed=seed,
+            ),
+            created_by=f"bot4 train --data {data}",
             progress=bar,
         )
+    document = {"model": str(out), "trees_sha256": meta.trees_sha256, **as_plain(report)}
     if as_json:
-        return report
-    bootstrap.shown(report, [(k, str(v)) for k, v in report.items() if not isinstance(v, list | dict)])
+        return document
+    bootstrap.shown(document, [(k, str(v)) for k, v in document.items() if not isinstance(v, list | dict)])
     return None
