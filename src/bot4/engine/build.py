@@ -137,14 +137,13 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["quality_jump"] = settings["quality.outlier_move"]
     p["quality_confirm"] = 3
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
-    names = by_name
     for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):
         if plan.strategy == "trend_cross":
             name = f"sma_{settings[key]}"
-            if name not in names:
-                known = ", ".join(sorted(n[4:] for n in names if n.startswith("sma_")))
+            if name not in by_name:
+                known = ", ".join(sorted(n[4:] for n in by_name if n.startswith("sma_")))
                 raise ConfigError(f"{key} = {settings[key]}: moving averages are kept over {known} bars")
-            p[column] = names[name].index
+            p[column] = by_name[name].index
     return row
 
 
@@ -152,12 +151,11 @@ def _mask(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     mask = np.ones(N_GROUPS, np.uint8)
     if plan.strategy in ("trend_cross", "quoter"):
         mask[:] = 0
-        names = by_name
-        wanted = ["atr_14"] if plan.strategy == "quoter" else []
+        wanted = ["atr_14"]
         if plan.strategy == "trend_cross":
-            wanted = [f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}", "atr_14"]
+            wanted += [f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}"]
         for name in wanted:
-            mask[GROUP_OF[names[name].index]] = 1
+            mask[GROUP_OF[by_name[name].index]] = 1
     return mask
 
 
