@@ -158,7 +158,7 @@ SETTINGS: tuple[Setting, ...] = (
         "risk.probability_slope",
         "number",
         "0.5",
-        "win probability = 1 / (1 + target_r) + slope x |score|; the first term is what a driftless price gives",
+        "win probability = 1 / (1 + target_r), what a driftless price gives, + slope x |score|",
         0.0,
         0.5,
     ),

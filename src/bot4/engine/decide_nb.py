@@ -251,13 +251,13 @@ def round_trip_cost_nb(s: Any, inst: int, equity: int) -> float:
     """
     p = s["params"][0]
     if p["impact"] == 0.0:
-        return p["cost"]
+        return float(p["cost"])
     row = s["inst"][inst]
     notional = equity * s["risk_params"][0]["max_order"]
     size = notional / (row["mark"] * s["spec"][inst]["money_mult"]) * s["spec"][inst]["lot_size"]
     if row["volume"] <= 0.0:
         return 1.0
-    return p["cost"] + 2.0 * p["impact"] * math.sqrt(size / row["volume"])
+    return float(p["cost"] + 2.0 * p["impact"] * math.sqrt(size / row["volume"]))
 
 
 @kernel
