@@ -16,8 +16,8 @@ from bot4.model.events import EVENT_DTYPE, INSTRUMENT_DTYPE, ORDER_DTYPE
 from bot4.venues.simulator import (
     bar_nb,
     book_nb,
-    latency_nb,
     fills_nb,
+    latency_nb,
     queues_nb,
     sim_nb,
     slots_nb,

@@ -21,8 +21,8 @@ Exit codes: 0 done | 1 other failure | 2 wrong argument or setting | 3 data cann
 
 app = typer.Typer(
     name="bot4",
-    help="Trades cryptocurrency on its own: market events in, risk-checked orders out, every decision explainable."
-    + "\n\n"
+    help="Trades cryptocurrency on its own: market events in, risk-checked orders out, "
+    + "every decision explainable.\n\n"
     + EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -52,7 +52,7 @@ class ProgressBar:
         if self.progress is not None:
             self.progress.stop()
 
-    def __call__(self, done: int, total: int | None, text: str = "") -> None:
+    def __call__(self, done: float, total: float | None, text: str = "") -> None:
         """Report that `done` of `total` steps are finished, and what is being done now."""
         if self.progress is None:
             return

@@ -6,6 +6,7 @@ Values carry their unit in the file ("2 %", "5 bp", "250ms", "100000 USDT").
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -111,7 +112,7 @@ def _duration(raw: object) -> int:
     return duration_ns(_text(raw))
 
 
-_PARSERS = {
+_PARSERS: dict[str, Callable[[object], Value]] = {
     "number": _number,
     "whole": _whole,
     "fraction": _fraction,
@@ -157,7 +158,7 @@ SETTINGS: tuple[Setting, ...] = (
         "risk.probability_slope",
         "number",
         "0.5",
-        "win probability = 1 / (1 + target_r) + slope x |score|; the first term is what a driftless price gives",
+        "win probability = 1 / (1 + target_r), what a driftless price gives, + slope x |score|",
         0.0,
         0.5,
     ),

@@ -33,11 +33,11 @@ def gap_loss_nb(side: int, stop_price: int, price: int, qty: int, mult: int) -> 
 def fill_costs_nb(s: Any, inst: int, slot: int, flags: int, price: int, qty: int) -> None:
     """Tally gap losses, and what the kinder reading of an ambiguous bar would have been."""
     order = s["table"][slot]
-    if np.int64(order["purpose"]) != FOR_STOP:
+    if int(np.int64(order["purpose"])) != FOR_STOP:
         return
     account = s["account"][0]
     mult = s["spec"][inst]["money_mult"]
-    side = np.int64(order["side"])
+    side = int(np.int64(order["side"]))
     if flags & FLAG_GAP:
         account["gap_loss"] += gap_loss_nb(side, order["stop_price"], price, qty, mult)
     if flags & FLAG_AMBIGUOUS:
@@ -52,16 +52,16 @@ def fill_nb(s: Any, events: np.ndarray, i: int, slot: int) -> None:
     """Fold a fill: order, ledger, protection."""
     e = events[i]
     order = s["table"][slot]
-    inst = np.int64(order["instrument"])
-    side = np.int64(order["side"])
-    purpose = np.int64(order["purpose"])
+    inst = int(np.int64(order["instrument"]))
+    side = int(np.int64(order["side"]))
+    purpose = int(np.int64(order["purpose"]))
     price = e["price"]
     qty = e["qty"]
     before = s["positions"][inst]["qty"]
     if on_fill_nb(orders_of(s), e["x"], price, qty, e["y"], e["ts_local"], e["seq"]) < 0:
         s["clock"][CK_ANOMALIES] += 1
         return
-    fill_costs_nb(s, inst, slot, np.int64(e["flags"]), price, qty)
+    fill_costs_nb(s, inst, slot, int(np.int64(e["flags"])), price, qty)
     apply_fill_nb(ledger_of(s), s["spec"], inst, side, price, qty, e["y"], e["ts_local"])
     s["clock"][CK_FILLS] += 1
     row = s["inst"][inst]
@@ -103,12 +103,12 @@ def anchor_nb(s: Any, inst: int, purpose: int, qty: int) -> None:
 def answer_nb(s: Any, events: np.ndarray, i: int) -> None:
     """Fold one answer of the venue; what fits no order is an anomaly, counted and not folded."""
     e = events[i]
-    kind = np.int64(e["kind"])
+    kind = int(np.int64(e["kind"]))
     slot = find_nb(orders_of(s), e["x"])
     if slot < 0:
         s["clock"][CK_ANOMALIES] += 1
         return
-    inst = np.int64(s["table"][slot]["instrument"])
+    inst = int(np.int64(s["table"][slot]["instrument"]))
     now = s["clock"][CK_NOW]
     if kind == EV_FILL:
         fill_nb(s, events, i, slot)

@@ -27,7 +27,7 @@ def audit_nb(audit: Audit, events: Array) -> int:
     refused = 0
     for k in range(events.shape[0]):
         ev = events[k]
-        if check_nb(audit.quality, audit.params, np.int64(ev["instrument"]), ev) != 0:
+        if check_nb(audit.quality, audit.params, int(np.int64(ev["instrument"])), ev) != 0:
             refused += 1
             continue
         if ev["kind"] == c.EV_TRADE:

@@ -13,9 +13,8 @@ from bot4.engine import layout_nb as lay
 from bot4.engine.records import INST_DTYPE, PARAMS_DTYPE
 from bot4.engine.state import Engine, engine_of, record_of
 from bot4.execution.state import new_orders
-from bot4.features.layout_nb import N_GROUPS
 from bot4.features.registry import by_name
-from bot4.features.state import new_book_features, new_features
+from bot4.features.state import full_mask, mask_for, new_book_features, new_features
 from bot4.features.update_nb import start_nb
 from bot4.ledger.state import new_ledger
 from bot4.market.bars import new_bars
@@ -137,28 +136,23 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["quality_jump"] = settings["quality.outlier_move"]
     p["quality_confirm"] = 3
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
-    names = by_name
     for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):
         if plan.strategy == "trend_cross":
             name = f"sma_{settings[key]}"
-            if name not in names:
-                known = ", ".join(sorted(n[4:] for n in names if n.startswith("sma_")))
+            if name not in by_name:
+                known = ", ".join(sorted(n[4:] for n in by_name if n.startswith("sma_")))
                 raise ConfigError(f"{key} = {settings[key]}: moving averages are kept over {known} bars")
-            p[column] = names[name].index
+            p[column] = by_name[name].index
     return row
 
 
 def _mask(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
-    mask = np.ones(N_GROUPS, np.uint8)
-    if plan.strategy in ("trend_cross", "quoter"):
-        mask[:] = 0
-        names = by_name
-        wanted = ["atr_14"] if plan.strategy == "quoter" else []
-        if plan.strategy == "trend_cross":
-            wanted = [f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}", "atr_14"]
-        for name in wanted:
-            mask[names[name].group] = 1
-    return mask
+    """The feature groups that the strategy needs; the directional ones vote with all of them."""
+    if plan.strategy == "quoter":
+        return mask_for("atr_14")
+    if plan.strategy == "trend_cross":
+        return mask_for(f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}", "atr_14")
+    return full_mask()
 
 
 def _risk_params(settings: Settings, exp: int) -> np.ndarray[Any, Any]:

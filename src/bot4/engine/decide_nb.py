@@ -190,7 +190,7 @@ def signals_nb(s: Any, model: Any, inst: int) -> float:
     fused[FU_SCORE] = fuse_nb(fused[FU_S_TA], fused[FU_C_TA], fused[FU_S_ML], fused[FU_C_ML])
     if math.isnan(features[F_ATR_14]):
         fused[FU_SCORE] = math.nan
-    return fused[FU_SCORE]
+    return float(fused[FU_SCORE])
 
 
 @kernel
@@ -251,13 +251,13 @@ def round_trip_cost_nb(s: Any, inst: int, equity: int) -> float:
     """
     p = s["params"][0]
     if p["impact"] == 0.0:
-        return p["cost"]
+        return float(p["cost"])
     row = s["inst"][inst]
     notional = equity * s["risk_params"][0]["max_order"]
     size = notional / (row["mark"] * s["spec"][inst]["money_mult"]) * s["spec"][inst]["lot_size"]
     if row["volume"] <= 0.0:
         return 1.0
-    return p["cost"] + 2.0 * p["impact"] * math.sqrt(size / row["volume"])
+    return float(p["cost"] + 2.0 * p["impact"] * math.sqrt(size / row["volume"]))
 
 
 @kernel
@@ -384,7 +384,7 @@ def ask_nb(s: Any, inst: int, user: Any, desk: Any) -> float:
     copy_nb(s["book_values"][inst], desk[1])
     copy_nb(s["context"][inst], desk[2])
     copy_nb(s["memory"][inst], desk[3])
-    score = user(desk[0], desk[1], desk[2], desk[3])
+    score = float(user(desk[0], desk[1], desk[2], desk[3]))
     copy_nb(desk[3], s["memory"][inst])
     if math.isnan(score):
         return score
@@ -392,7 +392,7 @@ def ask_nb(s: Any, inst: int, user: Any, desk: Any) -> float:
 
 
 @kernel
-def bar_closed_nb(s: Any, model: Any, inst: int, user: Any, desk: Any) -> None:  # type: ignore[no-untyped-def]
+def bar_closed_nb(s: Any, model: Any, inst: int, user: Any, desk: Any) -> None:
     """Everything that a closed bar sets off. `user`: a compiled strategy, or `no_strategy_nb`."""
     observe_nb(s, inst)
     code = s["params"][0]["strategy"]

@@ -49,7 +49,7 @@ def send_cancel_nb(s: Any, intents: np.ndarray, k: int) -> None:
     slot = find_nb(orders_of(s), it["ref"])
     if slot < 0:
         return
-    state = np.int64(s["table"][slot]["status"])
+    state = int(np.int64(s["table"][slot]["status"]))
     if state != ST_PENDING and state != ST_WORKING and state != ST_PARTIAL:
         return
     mark_canceling_nb(orders_of(s), it["ref"], s["clock"][CK_NOW])
@@ -65,16 +65,16 @@ def send_cancel_nb(s: Any, intents: np.ndarray, k: int) -> None:
 def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
     """Verdicts of risk, then the gate; the reason. An approved order joins the outgoing ring."""
     it = intents[k]
-    inst = np.int64(it["instrument"])
-    side = np.int64(it["side"])
-    reduce_only = (np.int64(it["flags"]) & OF_REDUCE_ONLY) != 0
+    inst = int(np.int64(it["instrument"]))
+    side = int(np.int64(it["side"]))
+    reduce_only = (int(np.int64(it["flags"])) & OF_REDUCE_ONLY) != 0
     mark = s["inst"][inst]["mark"]
     pos = s["positions"][inst]["qty"]
     price = it["price"] if it["price"] > 0 else mark
     n_verdicts = 0
     reducing = 0
     if reduce_only:
-        reducing = reducing_nb(orders_of(s), inst, side, np.int64(it["purpose"]))
+        reducing = reducing_nb(orders_of(s), inst, side, int(np.int64(it["purpose"])))
     else:
         equity = equity_nb(ledger_of(s), s["spec"])
         refresh_nb(risk_of(s), s["spec"], s["positions"], equity)
@@ -129,16 +129,20 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
 
 @kernel
 def note_result_nb(s: Any, decision: int, reason: int, order_id: int) -> None:
-    """Write into the journalled decision what became of its order."""
+    """Write into the journalled decision what became of its order.
+
+    One step makes at most one decision an instrument, so that it is among the last few.
+    """
     n = s["n"][N_DECISIONS]
-    if n == 0 or decision == 0:
+    at = n - 1
+    while at >= 0 and n - at <= s["spec"].shape[0] and s["decisions"][at]["seq"] != decision:
+        at -= 1
+    if decision == 0 or at < 0 or s["decisions"][at]["seq"] != decision:
         return
-    d = s["decisions"][n - 1]
-    if d["seq"] != decision:
-        return
+    d = s["decisions"][at]
     if reason == R_OK:
         d["order"] = order_id
-    elif np.int64(d["outcome"]) == D_ENTER or np.int64(d["outcome"]) == D_EXIT:
+    elif int(np.int64(d["outcome"])) == D_ENTER or int(np.int64(d["outcome"])) == D_EXIT:
         d["outcome"] = D_REFUSED
         d["reason"] = reason
 
@@ -148,7 +152,7 @@ def dispatch_nb(s: Any) -> None:
     """Pass all waiting intents through the gate, in order."""
     total = s["n"][N_INTENTS]
     for k in range(total):
-        if np.int64(s["intents"][k]["action"]) == ACT_CANCEL:
+        if int(np.int64(s["intents"][k]["action"])) == ACT_CANCEL:
             send_cancel_nb(s, s["intents"], k)
         else:
             reason = send_new_nb(s, s["intents"], k)

@@ -35,7 +35,8 @@ def missing_funding(events: np.ndarray[Any, Any], start: int, end: int, period: 
     place = np.searchsorted(known, due)
     before = np.abs(due - known[np.clip(place - 1, 0, len(known) - 1)])
     after = np.abs(known[np.clip(place, 0, len(known) - 1)] - due)
-    return due[np.minimum(before, after) > HALF_HOUR]
+    uncovered: np.ndarray[Any, Any] = due[np.minimum(before, after) > HALF_HOUR]
+    return uncovered
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Feed:
 
 
 def first_look(dataset: Dataset) -> tuple[int, int, bool]:
-    """First and last local time, and whether the data holds bars. One pass over the part index or the data."""
+    """First and last local time, and whether the data holds bars; one pass over the data."""
     first = last = None
     bars = False
     for chunk in dataset.iter_events(CHUNK):

@@ -111,7 +111,7 @@ def trade_event_nb(s: Any, events: np.ndarray, i: int, inst: int, ts: int) -> No
     e = events[i]
     row = s["inst"][inst]
     price = e["price"]
-    buyer_maker = (np.int64(e["flags"]) & FLAG_BUYER_MAKER) != 0
+    buyer_maker = (int(np.int64(e["flags"])) & FLAG_BUYER_MAKER) != 0
     row["last"] = price
     if s["top"][inst]["quote_bid"] <= 0:
         row["mark"] = price
@@ -162,8 +162,8 @@ def funding_event_nb(s: Any, events: np.ndarray, i: int, inst: int) -> None:
 def market_event_nb(s: Any, events: np.ndarray, i: int) -> None:
     """Fold one market event; what fails its checks is counted and goes no further."""
     e = events[i]
-    kind = np.int64(e["kind"])
-    inst = np.int64(e["instrument"])
+    kind = int(np.int64(e["kind"]))
+    inst = int(np.int64(e["instrument"]))
     ts = e["ts_local"]
     s["clock"][CK_MARKET] += 1
     row = s["inst"][inst]

@@ -65,7 +65,7 @@ def no_strategy_nb(features: np.ndarray, book: np.ndarray, context: np.ndarray, 
 @kernel
 def rings_full_nb(n: np.ndarray, orders: int, decisions: int, equity: int, recorded: int) -> bool:
     """Whether any outgoing ring could overflow in the next step."""
-    return (
+    return bool(
         n[N_ORDERS] > orders - MARGIN
         or n[N_DECISIONS] > decisions - MARGIN
         or n[N_EQUITY] > equity - MARGIN
@@ -78,8 +78,8 @@ def hand_over_nb(s: Any, sim: SimState, cur: np.ndarray, now: int) -> None:
     """Give the simulator the orders that the gate has approved since the last call."""
     for k in range(cur[CU_SENT], s["n"][N_ORDERS]):
         order = s["sent"][k]
-        if np.int64(order["action"]) == ACT_CANCEL:
-            sim_cancel_nb(sim, order["id"], np.int64(order["instrument"]), now)
+        if int(np.int64(order["action"])) == ACT_CANCEL:
+            sim_cancel_nb(sim, order["id"], int(np.int64(order["instrument"])), now)
         else:
             sim_submit_nb(sim, s["spec"], s["sent"], k, now)
     cur[CU_SENT] = s["n"][N_ORDERS]
@@ -113,7 +113,7 @@ def exchange_item_nb(s: Any, sim: SimState, events: np.ndarray, item: int) -> No
 
 
 @kernel
-def run_nb(  # type: ignore[no-untyped-def]
+def run_nb(
     core: np.ndarray,
     model: Any,
     sim: SimState,
@@ -206,7 +206,7 @@ def exchange_items_nb(events: np.ndarray, items: np.ndarray, stamps: np.ndarray)
     """List the exchange-side items of `events` (unsorted): a bar has two, anything else one."""
     n = 0
     for i in range(events.shape[0]):
-        if np.int64(events[i]["kind"]) == EV_BAR:
+        if int(np.int64(events[i]["kind"])) == EV_BAR:
             items[n] = 2 * i + 1
             stamps[n] = events[i]["ts_venue"]
             n += 1

@@ -55,11 +55,11 @@ def cancel_all_nb(s: Any, inst: int, reason: int, keep_reducing: bool) -> None:
     table = s["table"]
     for slot in range(table.shape[0]):
         order = table[slot]
-        state = np.int64(order["status"])
+        state = int(np.int64(order["status"]))
         live = state == ST_PENDING or state == ST_WORKING or state == ST_PARTIAL
-        if not live or np.int64(order["instrument"]) != inst:
+        if not live or int(np.int64(order["instrument"])) != inst:
             continue
-        if keep_reducing and np.int64(order["flags"]) & OF_REDUCE_ONLY:
+        if keep_reducing and int(np.int64(order["flags"])) & OF_REDUCE_ONLY:
             continue
         if s["n"][N_INTENTS] >= s["intents"].shape[0] - 4:
             return  # the rest on the next timer

@@ -22,7 +22,6 @@ from bot4.model.codes_nb import (
     SELL,
     ST_PARTIAL,
     ST_PENDING,
-    ST_WORKING,
     TIF_POST,
     TYPE_LIMIT,
 )
@@ -53,13 +52,12 @@ def keep_quote_nb(s: Any, inst: int, order_id: int, price: int) -> int:
     if slot < 0:
         return 0
     order = s["table"][slot]
-    state = np.int64(order["status"])
+    state = int(np.int64(order["status"]))
     if order["id"] != order_id or not (ST_PENDING <= state <= ST_PARTIAL):
         return 0
     if order["price"] == price:
         return 1
-    if state == ST_WORKING or state == ST_PARTIAL or state == ST_PENDING:
-        s["n"][N_INTENTS] = cancel_intent_nb(s["intents"], s["n"][N_INTENTS], inst, order_id, R_REQUOTE)
+    s["n"][N_INTENTS] = cancel_intent_nb(s["intents"], s["n"][N_INTENTS], inst, order_id, R_REQUOTE)
     return 2
 
 
@@ -122,9 +120,9 @@ def adopt_quotes_nb(s: Any, first: int, last: int) -> None:
     """Remember the ids of the quotes that the gate has just approved (outgoing ring [first, last))."""
     for k in range(first, last):
         order = s["sent"][k]
-        if np.int64(order["purpose"]) == FOR_QUOTE and np.int64(order["action"]) == ACT_NEW:
-            row = s["inst"][np.int64(order["instrument"])]
-            if np.int64(order["side"]) == BUY:
+        if int(np.int64(order["purpose"])) == FOR_QUOTE and int(np.int64(order["action"])) == ACT_NEW:
+            row = s["inst"][int(np.int64(order["instrument"]))]
+            if int(np.int64(order["side"])) == BUY:
                 row["bid_id"] = order["id"]
             else:
                 row["ask_id"] = order["id"]

@@ -42,16 +42,16 @@ from bot4.safety.modes_nb import kill_nb
 def control_event_nb(s: Any, events: np.ndarray, i: int) -> None:
     """Fold a mode change, a kill, or a cold strategy's view."""
     e = events[i]
-    kind = np.int64(e["kind"])
+    kind = int(np.int64(e["kind"]))
     if kind == EV_MODE:
-        change_mode_nb(s, e["x"], e["y"], np.int64(e["flags"]) != 0)
+        change_mode_nb(s, e["x"], e["y"], int(np.int64(e["flags"])) != 0)
     elif kind == EV_KILL:
         before = s["control"][0]["mode"]
         kill_nb(safety_of(s), e["y"], s["clock"][CK_NOW])
         if before != MODE_EMERGENCY:
             flatten_nb(s, e["y"])
     elif kind == EV_VIEW:
-        act_nb(s, np.int64(e["instrument"]), e["x"] * (e["y"] * 1e-9))
+        act_nb(s, int(np.int64(e["instrument"])), e["x"] * (e["y"] * 1e-9))
 
 
 @kernel
@@ -69,10 +69,10 @@ def timers_nb(s: Any) -> None:
 
 
 @kernel
-def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any) -> None:  # type: ignore[no-untyped-def]
+def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any) -> None:
     """Fold event `i`: ingest, bars and decisions, protection, gate."""
     e = events[i]
-    kind = np.int64(e["kind"])
+    kind = int(np.int64(e["kind"]))
     s["clock"][CK_POS] += 1
     if e["ts_local"] > s["clock"][CK_NOW]:
         s["clock"][CK_NOW] = e["ts_local"]

@@ -104,7 +104,7 @@ def cci_nb(s: Any, n: int) -> float:
     # Below 1e-14 of the price both are rounding, not movement.
     if deviation <= 1e-14 * abs(mean) or abs(distance) <= 1e-14 * abs(mean):
         return 0.0
-    return distance / (0.015 * deviation)
+    return float(distance / (0.015 * deviation))
 
 
 @kernel

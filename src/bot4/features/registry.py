@@ -13,7 +13,7 @@ class Feature(NamedTuple):
     """One feature. `warmup` is the number of bars needed for the first value."""
 
     name: str
-    index: int
+    index: int  # type: ignore[assignment]  # the column; shadows tuple.index, which nobody calls
     group: str
     params: tuple[float, ...]
     warmup: int

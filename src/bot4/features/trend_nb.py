@@ -110,7 +110,7 @@ def dema_nb(s: Any, n: int, c: float) -> float:
         s["dema_2"] = ema_nb(s["dema_2"], s["dema_1"], n - 19, 20)
     if n < 38:
         return math.nan
-    return 2.0 * s["dema_1"] - s["dema_2"]
+    return float(2.0 * s["dema_1"] - s["dema_2"])
 
 
 @kernel
@@ -148,7 +148,7 @@ def kama_nb(s: Any, n: int, c: float) -> float:
         efficiency = abs(move / path)
     alpha = efficiency * _KAMA_SPAN + _KAMA_SLOW
     s["kama"] += (c - s["kama"]) * (alpha * alpha)
-    return s["kama"]
+    return float(s["kama"])
 
 
 @kernel
@@ -272,10 +272,10 @@ def sar_nb(s: Any, n: int, h: float, lo: float) -> float:
         s["sar_step"] = _SAR_STEP
         s["sar_extreme"] = side * low
         s["sar"] = side * max(stop + _SAR_STEP * (low - stop), last_high, high)
-        return side * stop
+        return float(side * stop)
     if high > extreme:
         extreme = high
         s["sar_step"] = min(s["sar_step"] + _SAR_STEP, _SAR_MAX)
     s["sar_extreme"] = side * extreme
     s["sar"] = side * min(stop + s["sar_step"] * (extreme - stop), last_low, low)
-    return side * stop
+    return float(side * stop)

@@ -38,7 +38,7 @@ def _signed_flow_nb(s: Any, n: int, v: float) -> float:
     move = typical - s["typicals"][(n - 1) & RING_MASK]
     if abs(move) <= 1e-15 * abs(typical):  # the rounding of (h + l + c) / 3
         return 0.0
-    return typical * v if move > 0.0 else -typical * v
+    return float(typical * v if move > 0.0 else -typical * v)
 
 
 @kernel
@@ -65,7 +65,7 @@ def mfi_nb(s: Any, n: int, v: float) -> float:
     total = s["flow_up"] + s["flow_down"]
     if s["still"] >= 14 or total <= 0.0:
         return 0.0
-    return 100.0 * (min(max(s["flow_up"], 0.0), total) / total)
+    return float(100.0 * (min(max(s["flow_up"], 0.0), total) / total))
 
 
 @kernel
@@ -75,7 +75,7 @@ def obv_nb(s: Any, n: int, c: float, v: float) -> float:
         s["obv"] += v
     elif c < s["prev_close"]:
         s["obv"] -= v
-    return s["obv"]
+    return float(s["obv"])
 
 
 @kernel
@@ -96,7 +96,7 @@ def vwap_nb(s: Any, n: int, v: float) -> float:
         return math.nan
     if s["dry"] >= 20 or s["vwap_volume"] <= 0.0:
         return window_sum_nb(s["typicals"], n, 20) / 20.0
-    return s["vwap_value"] / s["vwap_volume"]
+    return float(s["vwap_value"] / s["vwap_volume"])
 
 
 @kernel

@@ -163,4 +163,4 @@ def _head_nb(q: np.ndarray[Any, Any], head: int, tail: int, oldest: int) -> int:
 @kernel
 def extreme_bar_nb(q: np.ndarray[Any, Any], head: int) -> int:
     """Bar number of the extreme of the window whose head slot is `head`."""
-    return q[Q_BARS + (q[head] & RING_MASK)]
+    return int(q[Q_BARS + (q[head] & RING_MASK)])

@@ -43,7 +43,7 @@ def _ctlz(typingctx: Any, word: Any) -> Any:
 @overload(low_bit)
 def _low_bit(word: Any) -> Any:
     def compiled(word: Any) -> Any:
-        return _cttz(word)
+        return _cttz(word)  # type: ignore[call-arg]  # numba supplies the typing context
 
     return compiled
 
@@ -51,6 +51,6 @@ def _low_bit(word: Any) -> Any:
 @overload(high_bit)
 def _high_bit(word: Any) -> Any:
     def compiled(word: Any) -> Any:
-        return 63 - _ctlz(word)
+        return 63 - _ctlz(word)  # type: ignore[call-arg]
 
     return compiled

@@ -54,7 +54,10 @@ def _cache_dir() -> Path:
 
 
 CACHE_DIR = _cache_dir()
-numba.config.CACHE_DIR = str(CACHE_DIR)
+numba.config.CACHE_DIR = str(CACHE_DIR)  # type: ignore[attr-defined]
+
+JIT_OFF = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
+"""NUMBA_DISABLE_JIT=1: every kernel is its plain Python function."""
 
 
 def _without_literals(dispatcher: Any) -> Any:
@@ -63,7 +66,7 @@ def _without_literals(dispatcher: Any) -> Any:
     numba would compile a callee anew for every constant it is called with; LLVM propagates the
     constants that matter by itself.
     """
-    if numba.config.DISABLE_JIT:
+    if JIT_OFF:
         return dispatcher
     resolve = dispatcher.get_call_template
 
@@ -76,7 +79,8 @@ def _without_literals(dispatcher: Any) -> Any:
 
 
 def _plain(kind: Any) -> Any:
-    return types.unliteral(kind) if isinstance(kind, types.IntegerLiteral | types.BooleanLiteral) else kind
+    literal = isinstance(kind, types.IntegerLiteral | types.BooleanLiteral)
+    return types.unliteral(kind) if literal else kind  # type: ignore[no-untyped-call]
 
 
 def kernel(function: F) -> F:
@@ -87,14 +91,20 @@ def kernel(function: F) -> F:
     input gives the same bits in every process. `kernel(f).py_func` is the plain function; with
     NUMBA_DISABLE_JIT=1 the plain function itself is returned.
     """
-    options = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
+    options: dict[str, Any] = {
+        "cache": True,
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": False,
+        "_nrt": False,
+    }
     compiled: F = _without_literals(numba.njit(**options)(function))
     return compiled
 
 
 def kernel_with_heap(function: F) -> F:
     """Compile like `kernel` a function that allocates arrays; never for the hot path."""
-    options = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
+    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
     compiled: F = _without_literals(numba.njit(**options)(function))
     return compiled
 

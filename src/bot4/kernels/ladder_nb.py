@@ -184,7 +184,7 @@ def _blocks_by_tick(row: Side) -> int:
     blocks = row["blocks"]
     count = row["groups"].shape[0]
     turn = (row["base"] >> 12) & (count - 1)
-    return (blocks >> turn) | ((blocks << (count - turn)) & ~(_ALL << count))
+    return int((blocks >> turn) | ((blocks << (count - turn)) & ~(_ALL << count)))
 
 
 @kernel
@@ -206,7 +206,7 @@ def _below(row: Side, tick: int) -> int:
     first = base + (high_bit(bits) << 12)
     group = (first >> 12) & (row["groups"].shape[0] - 1)
     word = high_bit(row["groups"][group])
-    return first + (word << 6) + high_bit(row["words"][(group << 6) + word])
+    return int(first + (word << 6) + high_bit(row["words"][(group << 6) + word]))
 
 
 @kernel
@@ -228,7 +228,7 @@ def _above(row: Side, tick: int) -> int:
     first = base + (low_bit(bits) << 12)
     group = (first >> 12) & (row["groups"].shape[0] - 1)
     word = low_bit(row["groups"][group])
-    return first + (word << 6) + low_bit(row["words"][(group << 6) + word])
+    return int(first + (word << 6) + low_bit(row["words"][(group << 6) + word]))
 
 
 # --- moving the ring ----------------------------------------------------------------
@@ -357,10 +357,10 @@ def side_qty(row: Side, tick: int) -> int:
     window = row["ring"].shape[0]
     rel = tick - row["base"]
     if rel >= 0 and rel < window:
-        return row["ring"][tick & (window - 1)]
+        return int(row["ring"][tick & (window - 1)])
     if row["far"] == 0 or tick <= 0:
         return 0
-    return row["lots"][_far_find(row, tick)]
+    return int(row["lots"][_far_find(row, tick)])
 
 
 @kernel
@@ -373,12 +373,12 @@ def side_worse(row: Side, side: int, tick: int) -> int:
     found = -1
     if side == 0:
         if tick > best:
-            return best
+            return int(best)
         if rel >= 0:
             found = _below(row, tick)
     else:
         if tick < best:
-            return best
+            return int(best)
         if rel < row["ring"].shape[0]:
             found = _above(row, tick)
     if found < 0 and row["far"] > 0:
@@ -423,7 +423,7 @@ def ladder_qty_nb(lad: Ladder, inst: int, side: int, tick: int) -> int:
 @kernel
 def ladder_best_nb(lad: Ladder, inst: int, side: int) -> int:
     """The best tick of the side, -1 when it has no level."""
-    return lad.sides[inst, side]["best"]
+    return int(lad.sides[inst, side]["best"])
 
 
 @kernel
@@ -439,13 +439,13 @@ def ladder_worse_nb(lad: Ladder, inst: int, side: int, tick: int) -> int:
 def ladder_count_nb(lad: Ladder, inst: int, side: int) -> int:
     """The number of levels of the side."""
     row = lad.sides[inst, side]
-    return row["near"] + row["far"]
+    return int(row["near"] + row["far"])
 
 
 @kernel
 def ladder_dropped_nb(lad: Ladder, inst: int, side: int) -> int:
     """How many changes the side could not hold (table full, tick or quantity out of range)."""
-    return lad.sides[inst, side]["dropped"]
+    return int(lad.sides[inst, side]["dropped"])
 
 
 @kernel

@@ -12,7 +12,7 @@ lastUpdateId, which holds in that case and also where the snapshot fell between 
 each pu is the previous u.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -168,7 +168,7 @@ def _snapshot_done_nb(ladder: Ladder, top: Array, pending: Array, inst: int) -> 
 
 
 @kernel
-def _wait_nb(top: Array, pending: Array, inst: int, ev: Array) -> None:
+def _wait_nb(top: Array, pending: Array, inst: int, ev: Any) -> None:
     """Put one event of a diff into the pending buffer; a full buffer is emptied and counted."""
     row = top[inst]
     if row["pending"] >= pending.shape[1]:
@@ -183,7 +183,7 @@ def _wait_nb(top: Array, pending: Array, inst: int, ev: Array) -> None:
 
 
 @kernel
-def _diff_head_nb(top: Array, pending: Array, inst: int, ev: Array) -> int:
+def _diff_head_nb(top: Array, pending: Array, inst: int, ev: Any) -> int:
     """A diff starts: decide whether its levels are applied, buffered or dropped."""
     row = top[inst]
     step = _continues_nb(row["last_u"], row["fresh"], ev["x"], ev["seq"], ev["y"])
@@ -210,7 +210,7 @@ def _diff_head_nb(top: Array, pending: Array, inst: int, ev: Array) -> int:
 
 
 @kernel
-def _head_nb(book: BookState, inst: int, ev: Array) -> int:
+def _head_nb(book: BookState, inst: int, ev: Any) -> int:
     """A diff or a snapshot starts."""
     top, pending = book.top, book.pending
     row = top[inst]
@@ -256,7 +256,7 @@ def _last_nb(book: BookState, inst: int) -> int:
 
 
 @kernel
-def _ticker_nb(top: Array, inst: int, ev: Array) -> int:
+def _ticker_nb(top: Array, inst: int, ev: Any) -> int:
     """A bookTicker: refused when crossed or empty, else the freshest quote."""
     row = top[inst]
     if ev["price"] <= 0 or ev["x"] <= ev["price"]:
@@ -268,19 +268,21 @@ def _ticker_nb(top: Array, inst: int, ev: Array) -> int:
 
 
 @kernel
-def fold_book_nb(book: BookState, ev: Array) -> int:
+def fold_book_nb(book: BookState, ev: Any) -> int:
     """Fold one event (a record of EVENT_DTYPE) into its instrument's book: BOOK_* bits.
 
     Takes EV_DEPTH_HEAD, EV_SNAPSHOT_HEAD, EV_DEPTH and EV_BOOK_TICKER; other kinds answer 0. The
     events of a frame must come without those of another frame of the same instrument between.
     """
     kind = ev["kind"]
-    inst = np.int64(ev["instrument"])
+    inst = int(np.int64(ev["instrument"]))
     if kind == c.EV_DEPTH:
         row = book.top[inst]
         mode = row["mode"]
         if mode in (_APPLY, _SNAPSHOT):
-            ladder_set_nb(book.ladder, inst, 1 - (np.int64(ev["flags"]) & c.FLAG_BID), ev["price"], ev["qty"])
+            ladder_set_nb(
+                book.ladder, inst, 1 - (int(np.int64(ev["flags"])) & c.FLAG_BID), ev["price"], ev["qty"]
+            )
         elif mode == _BUFFER:
             _wait_nb(book.top, book.pending, inst, ev)
         else:

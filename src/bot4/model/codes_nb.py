@@ -25,7 +25,7 @@ EV_CANCELED = 19  # order x ended without (further) fill, y = REASON_*
 EV_TIMER = 32  # the protection timer
 EV_MODE = 33  # mode change asked for: x = MODE_*, y = REASON_*
 EV_KILL = 34  # the kill latch was raised: y = REASON_*
-EV_PREDICTION = 35  # a model's answer: x = probability of a rise in 1e-9, y = model id
+EV_PREDICTION = 35  # reserved for a model that answers later: x = P(rise) in 1e-9, y = model id; not folded
 EV_VIEW = 36  # a cold strategy's view: x = direction (-1, 0, 1), y = confidence in 1e-9
 
 # --- event flags (EVENT_DTYPE.flags) -----------------------------------------

@@ -3,8 +3,8 @@
 All times are integer nanoseconds UTC. `ts_venue` is the venue's clock, `ts_local` the instant at
 which bot4 could know the record (for a bar: its close). Prices are integer ticks and quantities integer
 lots of their instrument; money is an integer number of money units (10**-money_exp of the
-account's currency, one exponent for the whole account). The dtypes are aligned and padded by hand, so that their bytes (which are
-hashed and journalled) hold no stray padding.
+account's currency, one exponent for the whole account). The dtypes are aligned and padded by
+hand, so that their bytes (which are hashed and journalled) hold no stray padding.
 """
 
 import numpy as np

@@ -208,7 +208,7 @@ def check_batch_nb(q: QualityState, params: QualityParams, events: Array, codes:
     """Verdicts on a batch into codes (u1, same length); the number of refusals."""
     refused = 0
     for k in range(events.shape[0]):
-        code = check_nb(q, params, np.int64(events[k].instrument), events[k])
+        code = check_nb(q, params, int(np.int64(events[k].instrument)), events[k])
         codes[k] = code
         if code != Q_OK:
             refused += 1

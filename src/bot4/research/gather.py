@@ -43,12 +43,13 @@ KEPT = (
 
 
 def _join(parts: list[Array], dtype: np.dtype[Any]) -> Array:
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
+    rows: Array = np.concatenate(parts) if parts else np.empty(0, dtype)
+    return rows
 
 
 def final_orders(orders: Array, answers: Array) -> Array:
     """The approved orders with what became of them, from the venue's answers in order."""
-    made = orders[orders["action"] != ACT_CANCEL].copy()
+    made: Array = orders[orders["action"] != ACT_CANCEL].copy()
     if len(made) == 0:
         return made
     by_id = np.argsort(made["id"], kind="stable")
@@ -109,7 +110,7 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def _units(meta: dict[str, Any], amount: float) -> int:
-    return round(amount * 10 ** money_exp(meta))
+    return round(amount * float(10 ** money_exp(meta)))
 
 
 def money_exp(meta: dict[str, Any]) -> int:

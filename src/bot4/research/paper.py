@@ -105,7 +105,7 @@ class Paper:
     _at: int = 0
 
     def run(self) -> tuple[int, str, float]:
-        """Run to the end of the duration, the data, or the kill switch: (last instant, why, seconds folding)."""
+        """Until time is up, the data ends or the switch trips: (last instant, why, seconds folding)."""
         driver = self.session.driver
         self._at = self.source.start_ns
         now = self.source.start_ns + self.warmup_ns

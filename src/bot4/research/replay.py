@@ -61,7 +61,7 @@ def open_data(meta: dict[str, Any], moved: Path | None) -> Dataset:
 def market_of(
     reader: JournalReader, meta: dict[str, Any], settings: Settings, moved: Path | None, limit: int
 ) -> Iterator[np.ndarray[Any, Any]]:
-    """The market events of a journal: its own, those of its data set, or the synthetic market's up to `limit`."""
+    """A journal's market events: its own, its data set's, or the synthetic market's up to `limit`."""
     if meta["data"]["inline"]:
         for block in JournalReader(reader.folder).blocks(port.MARKET):
             yield block.payload.copy()  # the loop is compiled for writable, aligned rows

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import cfunc, config
+from numba import cfunc
 
 from bot4.engine import layout_nb as lay
 from bot4.engine.build import Plan, Settings, new_engine, new_simulator
 from bot4.engine.driver import Driver
 from bot4.engine.loop_nb import no_strategy_nb
 from bot4.engine.state import Engine, state_hash
+from bot4.kernels.jit_nb import JIT_OFF
 from bot4.ledger.ledger_nb import conserved_nb, equity_nb, exposure_nb
 from bot4.model import names
 from bot4.model.codes_nb import MODE_NORMAL
@@ -55,7 +56,7 @@ def no_strategy() -> Any:
     """The empty compiled strategy in the form that the loop takes."""
     if not _none:
         plain = getattr(no_strategy_nb, "py_func", no_strategy_nb)
-        _none.append(plain if config.DISABLE_JIT else cfunc(SIGNATURE, cache=True)(plain))
+        _none.append(plain if JIT_OFF else cfunc(SIGNATURE, cache=True)(plain))
     return _none[0]
 
 

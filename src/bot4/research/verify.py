@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ SPAN_EVENTS = 60_000
 
 
 def corrupt_after(rows: np.ndarray[Any, Any], cut: int) -> np.ndarray[Any, Any]:
-    """A copy in which every price known after `cut` is wrong: half again too high, or half too low, in turn."""
+    """A copy in which every price known after `cut` is wrong: by half too high or too low, in turn."""
     rows = rows.copy()
     late = np.flatnonzero(rows["ts_local"] > cut)
     up = (np.arange(len(late)) // 7) % 2 == 0
@@ -64,7 +65,8 @@ def _compare(clean: np.ndarray[Any, Any], dirty: np.ndarray[Any, Any]) -> str | 
             if clean[k][f] != dirty[k][f] and not (clean[k][f] != clean[k][f] and dirty[k][f] != dirty[k][f])
         ]
         if fields:
-            return f"decision {k} at {instant_text(int(clean[k]['ts']))}: {', '.join(fields)} changed with the future"
+            at = instant_text(int(clean[k]["ts"]))
+            return f"decision {k} at {at}: {', '.join(fields)} changed with the future"
     if len(clean) != len(dirty):
         return f"{len(clean)} decisions became {len(dirty)} when only the future changed"
     return None
@@ -83,7 +85,7 @@ def verify_no_look_ahead(task: Backtest, scratch: Path, progress: Progress | Non
         cut = first + int((last - first) * share)
         start, end = max(first, cut - rate), min(last, cut + rate // 10) + 1
         with tempfile.TemporaryDirectory(dir=scratch.parent, prefix=".verify-") as folder:
-            rewrite(task.dataset, Path(folder) / "data", lambda rows, at=cut: corrupt_after(rows, at))
+            rewrite(task.dataset, Path(folder) / "data", partial(corrupt_after, cut=cut))
             part = replace(task, start=start, end=end)
             other = replace(part, dataset=Dataset.open(Path(folder) / "data"))
             clean, dirty = _decisions(part, cut), _decisions(other, cut)

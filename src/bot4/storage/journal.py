@@ -123,7 +123,7 @@ class FileJournal:
             count = len(payload)
             if count == 0:
                 return
-            raw = memoryview(np.ascontiguousarray(payload)).cast("B")
+            raw = np.ascontiguousarray(payload).data.cast("B")
         head = _HEAD.pack(_MAGIC_BLOCK, kind, FORMAT, count, len(raw), self._sequence)
         head += _CRC.pack(zlib.crc32(head))
         digest = _digest(self._last, head, raw)

@@ -198,9 +198,10 @@ class Dataset:
         told = []
         for source in self.sources:
             if shift_of(source.clock_offset_ns):
+                offset = source.clock_offset_ns
                 told.append(
-                    f"{source.name}: the recorder's clock ran {-source.clock_offset_ns / 1e6:.0f} ms behind the venue's; "
-                    f"receive times are shifted by {shift_of(source.clock_offset_ns) / 1e6:.0f} ms"
+                    f"{source.name}: the recorder's clock ran {-offset / 1e6:.0f} ms behind the venue's; "
+                    f"receive times are shifted by {shift_of(offset) / 1e6:.0f} ms"
                 )
             if source.counts.get("gaps"):
                 what = "missing bars" if source.kind == "bars" else "sequence gaps"

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import cfunc, config, types
+from numba import cfunc, types
 
+from bot4.kernels.jit_nb import JIT_OFF
 from bot4.model.errors import LookAheadError, StrategyError
 from bot4.model.times import duration_ns, instant_text
 
@@ -91,7 +92,7 @@ class History:
             frame.add(bar)
 
     def frame(self, name: str) -> list[Bar]:
-        """Closed bars of time frame `name` ('15m', '1h'), oldest first; at most the last 5,000 base bars' worth."""
+        """Closed bars of time frame `name` ('15m', '1h'), oldest first, of the last 5,000 base bars."""
         if name not in self._frames:
             made = _Frame(duration_ns(name))
             for bar in self.base:
@@ -166,7 +167,7 @@ class CompiledStrategy:
         """The compiled function (the plain one when the JIT is off)."""
         if self._native is None:
             try:
-                self._native = self.function if config.DISABLE_JIT else cfunc(SIGNATURE)(self.function)
+                self._native = self.function if JIT_OFF else cfunc(SIGNATURE)(self.function)
             except Exception as error:
                 raise StrategyError(f"strategy {self.name} does not compile: {error}") from error
         return self._native
@@ -224,6 +225,5 @@ def load_strategy(spec: str) -> Strategy | CompiledStrategy:
         if isinstance(value, CompiledStrategy)
         or (isinstance(value, type) and issubclass(value, Strategy) and value is not Strategy)
     ]
-    raise StrategyError(
-        f"{path} has no strategy {name!r}; it has: {', '.join(names) or 'none (subclass bot4.strategies.api.Strategy)'}"
-    )
+    known = ", ".join(names) or "none (subclass bot4.strategies.api.Strategy)"
+    raise StrategyError(f"{path} has no strategy {name!r}; it has: {known}")

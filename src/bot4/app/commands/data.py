@@ -58,13 +58,12 @@ def join(parts: list[dict[str, Any]]) -> dict[str, Any]:
     for part in parts:
         for key, value in part.items():
             old = whole.get(key)
+            numbers = isinstance(value, int | float) and isinstance(old, int | float)
             if isinstance(value, bool) or old is None:
                 whole[key] = value
-            elif (
-                isinstance(value, int | float)
-                and isinstance(old, int | float)
-                and not key.startswith("clock")
-            ) or (isinstance(value, list) and isinstance(old, list)):
+            elif (numbers and not key.startswith("clock")) or (
+                isinstance(value, list) and isinstance(old, list)
+            ):
                 whole[key] = old + value
             elif isinstance(value, dict) and isinstance(old, dict):
                 whole[key] = join([old, value])

@@ -165,7 +165,7 @@ def run(
                 import_bars(bars, instrument, timeframe, data, progress=bar)
             journal = bootstrap.open_journal(folder, settings)
             if frames or bars:
-                named = ", ".join(str(p) for p in (frames or [bars]))
+                named = ", ".join(map(str, frames)) or str(bars)
                 session, source = _recorded(
                     Dataset.open(data), settings, chosen, loaded, seed, journal, named
                 )

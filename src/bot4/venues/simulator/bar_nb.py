@@ -66,7 +66,7 @@ def slipped(sim: Sim, slot: int, price: int) -> int:
     volume = sim["meta"][inst, M_VOLUME]
     share = room(sim, slot) / volume if volume > 0 else 1.0
     part = sim["par"][P_HALF_SPREAD] + sim["par"][P_IMPACT] * math.sqrt(share)
-    return max(1, price + side * math.ceil(price * part - 1e-9))
+    return int(max(1, price + side * math.ceil(price * part - 1e-9)))
 
 
 @kernel
@@ -84,7 +84,7 @@ def _take_at(sim: Sim, spec: Array, slot: int, price: int, flags: int) -> None:
 def in_bar(sim: Sim, inst: int) -> bool:
     """Whether the venue's clock stands inside the bar in progress."""
     now = sim["ctl"][C_NOW]
-    return sim["meta"][inst, M_OPEN_TS] <= now and now < sim["meta"][inst, M_CLOSE_TS]
+    return bool(sim["meta"][inst, M_OPEN_TS] <= now and now < sim["meta"][inst, M_CLOSE_TS])
 
 
 @kernel
@@ -164,7 +164,7 @@ def _limits_through(sim: Sim, spec: Array, inst: int, side: int, bar: tuple[int,
 def bar_open(sim: Sim, spec: Array, events: Array, i: int) -> None:
     """The opening print: only the open is known. Stops first, then limits, then what waited."""
     orders = sim["orders"]
-    inst = np.int64(events[i]["instrument"])
+    inst = int(np.int64(events[i]["instrument"]))
     price = events[i]["x"]
     sim["meta"][inst, M_PRICE] = price
     sim["meta"][inst, M_OPEN_TS] = events[i]["ts_venue"]
@@ -214,7 +214,7 @@ def bar_range(sim: Sim, spec: Array, events: Array, i: int) -> None:
 
     These fills reach us no later than the bar itself.
     """
-    inst = np.int64(events[i]["instrument"])
+    inst = int(np.int64(events[i]["instrument"]))
     high = events[i]["y"]
     low = events[i]["seq"]
     now = sim["ctl"][C_NOW]

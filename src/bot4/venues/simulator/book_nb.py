@@ -68,7 +68,7 @@ def _queue_change(sim: Sim, inst: int, side: int, tick: int, qty: int) -> None:
                 orders[slot, O_TRADED] = 0
                 if shrink >= 0:
                     lots = front_after_cancels(front / _UNIT, before, shrink, sim["par"][P_POWER])
-                    front = np.int64(lots * _UNIT)
+                    front = int(np.int64(lots * _UNIT))
             orders[slot, O_FRONT] = min(front, qty << FRONT_BITS)
         slot = orders[slot, O_NEXT]
 
@@ -111,8 +111,8 @@ def _meets(sim: Sim, inst: int, side: int, tick: int) -> bool:
     own = sim["meta"][inst, M_LISTS + 1 - side]
     price = sim["orders"][own, O_PRICE]  # row -1 is never ours, and not looked at
     if side == L_BID:
-        return (facing > 0 and facing <= tick) or (own >= 0 and price <= tick)
-    return facing >= tick or (own >= 0 and price >= tick)
+        return bool((facing > 0 and facing <= tick) or (own >= 0 and price <= tick))
+    return bool(facing >= tick or (own >= 0 and price >= tick))
 
 
 @kernel
@@ -163,8 +163,8 @@ def book_stops(sim: Sim, spec: Array, inst: int) -> None:
 @kernel
 def book_depth(sim: Sim, spec: Array, events: Array, i: int) -> None:
     """One depth level of the feed."""
-    inst = np.int64(events[i]["instrument"])
-    flags = np.int64(events[i]["flags"])
+    inst = int(np.int64(events[i]["instrument"]))
+    flags = int(np.int64(events[i]["flags"]))
     side = L_BID if flags & FLAG_BID else L_ASK
     sim["meta"][inst, M_DEPTH] = 1
     _level(sim, spec, inst, side, events[i]["price"], events[i]["qty"])
@@ -173,7 +173,7 @@ def book_depth(sim: Sim, spec: Array, events: Array, i: int) -> None:
 @kernel
 def book_clear(sim: Sim, events: Array, i: int) -> None:
     """A snapshot begins: its levels follow."""
-    inst = np.int64(events[i]["instrument"])
+    inst = int(np.int64(events[i]["instrument"]))
     side_clear(sim["sides"][inst, L_BID])
     side_clear(sim["sides"][inst, L_ASK])
 
@@ -181,7 +181,7 @@ def book_clear(sim: Sim, events: Array, i: int) -> None:
 @kernel
 def book_ticker(sim: Sim, spec: Array, events: Array, i: int) -> None:
     """A best bid and ask; of use only where the feed has no depth: a book of one level a side."""
-    inst = np.int64(events[i]["instrument"])
+    inst = int(np.int64(events[i]["instrument"]))
     if sim["meta"][inst, M_DEPTH] != 0:
         return
     for step in range(4):  # one place that changes levels: what it inlines is large
@@ -224,9 +224,9 @@ def _trade_meets(sim: Sim, spec: Array, inst: int, side: int, tick: int, qty: in
 @kernel
 def book_trade(sim: Sim, spec: Array, events: Array, i: int) -> None:
     """A trade of the feed."""
-    inst = np.int64(events[i]["instrument"])
+    inst = int(np.int64(events[i]["instrument"]))
     tick = events[i]["price"]
-    side = L_BID if np.int64(events[i]["flags"]) & FLAG_BUYER_MAKER else L_ASK
+    side = L_BID if int(np.int64(events[i]["flags"])) & FLAG_BUYER_MAKER else L_ASK
     meta = sim["meta"]
     meta[inst, M_PRICE] = tick
     meta[inst, M_TRADES] = 1

@@ -111,7 +111,7 @@ def fee_rate(sim: Sim, spec: Array, inst: int, maker: bool) -> int:
     for tier in range(sim["ctl"][C_TIERS]):
         if sim["ctl"][C_TURNOVER] >= sim["tiers"][tier, 0]:
             rate = sim["tiers"][tier, 1] if maker else sim["tiers"][tier, 2]
-    return rate
+    return int(rate)
 
 
 @kernel
@@ -120,8 +120,8 @@ def room(sim: Sim, slot: int) -> int:
     left = sim["orders"][slot, O_LEFT]
     if sim["orders"][slot, O_FLAGS] & OF_REDUCE_ONLY:
         against = -sim["orders"][slot, O_SIDE] * sim["meta"][sim["orders"][slot, O_INST], M_POS]
-        return min(left, max(0, against))
-    return left
+        return int(min(left, max(0, against)))
+    return int(left)
 
 
 @kernel
@@ -158,4 +158,4 @@ def fill(sim: Sim, spec: Array, slot: int, price: int, qty: int, flags: int) -> 
     if room(sim, slot) == 0:
         end(sim, slot, R_REDUCE_ONLY)
         return 0
-    return orders[slot, O_LEFT]
+    return int(orders[slot, O_LEFT])

@@ -17,8 +17,8 @@ from bot4.venues.simulator.state_nb import (
 @kernel
 def _before(heap: Array, a: int, b: int) -> bool:
     if heap[a, Q_TS] != heap[b, Q_TS]:
-        return heap[a, Q_TS] < heap[b, Q_TS]
-    return heap[a, Q_SEQ] < heap[b, Q_SEQ]
+        return bool(heap[a, Q_TS] < heap[b, Q_TS])
+    return bool(heap[a, Q_SEQ] < heap[b, Q_SEQ])
 
 
 @kernel
@@ -46,7 +46,7 @@ def queue_add(sim: Sim, queue: int, ts: int) -> int:
     heap[n, Q_TS] = ts
     heap[n, Q_SEQ] = sim["ctl"][C_SEQ]
     sim["ctl"][C_SEQ] += 1
-    return n
+    return int(n)
 
 
 @kernel
@@ -66,7 +66,7 @@ def queue_next(sim: Sim, queue: int) -> int:
     """The time of the earliest entry, I64_MAX when there is none. The entry itself is row 0."""
     if sim["ctl"][C_COUNT + queue] == 0:
         return I64_MAX
-    return sim["queues"][queue, 0, Q_TS]
+    return int(sim["queues"][queue, 0, Q_TS])
 
 
 @kernel

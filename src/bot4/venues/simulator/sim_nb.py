@@ -93,7 +93,7 @@ _NOTIONAL_LIMIT = 4.0e18  # money units; beyond it int64 arithmetic is not safe
 def sim_market_nb(state: SimState, spec: Array, events: Array, i: int) -> None:
     """The venue's side of market event `i` at its venue time; a bar is its range phase."""
     sim = state.core[0]
-    kind = np.int64(events[i]["kind"])
+    kind = int(np.int64(events[i]["kind"]))
     sim["ctl"][C_NOW] = events[i]["ts_venue"]
     if kind == EV_DEPTH:
         book_depth(sim, spec, events, i)
@@ -108,7 +108,7 @@ def sim_market_nb(state: SimState, spec: Array, events: Array, i: int) -> None:
     # in a depth frame the book is whole, and its quote true, only after the last level
     settled = (events[i]["flags"] & FLAG_LAST) != 0 if kind == EV_DEPTH else kind != EV_BAR
     if settled:
-        book_stops(sim, spec, np.int64(events[i]["instrument"]))
+        book_stops(sim, spec, int(np.int64(events[i]["instrument"])))
 
 
 @kernel
@@ -126,11 +126,11 @@ def _write_slot(sim: Sim, slot: int, orders: Array, j: int) -> None:
     for c in range(row.shape[0]):
         row[c] = 0
     row[O_ID] = orders[j]["id"]
-    row[O_INST] = np.int64(orders[j]["instrument"])
-    row[O_SIDE] = np.int64(orders[j]["side"])
-    row[O_TYPE] = np.int64(orders[j]["type"])
-    row[O_TIF] = np.int64(orders[j]["tif"])
-    row[O_FLAGS] = np.int64(orders[j]["flags"])
+    row[O_INST] = int(np.int64(orders[j]["instrument"]))
+    row[O_SIDE] = int(np.int64(orders[j]["side"]))
+    row[O_TYPE] = int(np.int64(orders[j]["type"]))
+    row[O_TIF] = int(np.int64(orders[j]["tif"]))
+    row[O_FLAGS] = int(np.int64(orders[j]["flags"]))
     row[O_PRICE] = orders[j]["price"]
     row[O_STOP] = orders[j]["stop_price"]
     row[O_LEFT] = orders[j]["qty"] - orders[j]["filled"]
@@ -144,7 +144,7 @@ def sim_submit_nb(state: SimState, spec: Array, orders: Array, j: int, now: int)
     """
     sim = state.core[0]
     arrives = now + draw_latency(sim, sim["ctl"][C_ENTRY_NS])
-    known = np.int64(orders[j]["instrument"]) < spec.shape[0]
+    known = int(np.int64(orders[j]["instrument"])) < spec.shape[0]
     slot = slot_take(sim) if known else -1
     if slot < 0:
         slot = sim["orders"].shape[0] - 1

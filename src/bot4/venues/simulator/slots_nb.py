@@ -24,7 +24,7 @@ def slot_take(sim: Sim) -> int:
     slot = sim["ctl"][C_FREE]
     if slot >= 0:
         sim["ctl"][C_FREE] = sim["orders"][slot, O_NEXT]
-    return slot
+    return int(slot)
 
 
 @kernel
@@ -93,6 +93,6 @@ def slot_find(sim: Sim, inst: int, order_id: int) -> int:
         slot = sim["meta"][inst, M_LISTS + which]
         while slot >= 0:
             if sim["orders"][slot, O_ID] == order_id:
-                return slot
+                return int(slot)
             slot = sim["orders"][slot, O_NEXT]
     return -1

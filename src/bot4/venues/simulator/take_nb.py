@@ -37,7 +37,7 @@ def meets_own(sim: Sim, slot: int, price: int) -> bool:
     orders = sim["orders"]
     side = orders[slot, O_SIDE]
     own = sim["meta"][orders[slot, O_INST], M_LISTS + 1 - list_of(side)]
-    return own >= 0 and (price - orders[own, O_PRICE]) * side >= 0
+    return bool(own >= 0 and (price - orders[own, O_PRICE]) * side >= 0)
 
 
 @kernel
@@ -46,7 +46,7 @@ def within_limit(sim: Sim, slot: int, price: int) -> bool:
     orders = sim["orders"]
     if orders[slot, O_TYPE] != TYPE_LIMIT:
         return True
-    return (orders[slot, O_PRICE] - price) * orders[slot, O_SIDE] >= 0
+    return bool((orders[slot, O_PRICE] - price) * orders[slot, O_SIDE] >= 0)
 
 
 @kernel
