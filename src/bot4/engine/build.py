@@ -122,6 +122,7 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["stale_ns"] = 0 if plan.bars_recorded else settings["quality.stale_after"]
     spread = 2 * settings["venue.half_spread"] if plan.bars_recorded else 0.0
     p["cost"] = 2 * settings["fees.taker"] + spread
+    p["money"] = 10.0**-plan.money_exp
     p["impact"] = settings["venue.impact"] if plan.bars_recorded else 0.0
     p["bars_per_year"] = YEAR_NS / plan.bar_ns
     p["quote_ns"] = settings["quoter.interval"]

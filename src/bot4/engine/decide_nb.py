@@ -202,7 +202,7 @@ def context_nb(s: Any, inst: int) -> None:
     c[X_CLOSE] = row["close"]
     c[X_POSITION] = qty * s["spec"][inst]["lot_size"]
     c[X_BARS_HELD] = float(row["bars"] - row["entry_bar"]) if qty != 0 else 0.0
-    c[X_EQUITY] = float(s["account"][0]["equity"])
+    c[X_EQUITY] = equity_nb(ledger_of(s), s["spec"]) * s["params"][0]["money"]
     c[X_TIME] = s["clock"][CK_NOW] * 1e-9
 
 

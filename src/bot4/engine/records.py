@@ -15,6 +15,7 @@ PARAMS_DTYPE = np.dtype(
         ("equity_ns", "<i8"),
         ("stale_ns", "<i8"),  # 0: never (bars)
         ("cost", "<f8"),  # round trip, fraction of notional
+        ("money", "<f8"),  # one money unit in quote currency
         ("impact", "<f8"),  # expected impact a side: impact x sqrt(order / bar volume); 0 with a real book
         ("bars_per_year", "<f8"),
         ("quote_ns", "<i8"),
