@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bot4.app import config as configuration
+from bot4.app.compiling import CompileWatch
 from bot4.app.config import Config
 from bot4.app.progress import ProgressBar
-from bot4.kernels.jit_nb import cache_is_warm
 from bot4.model.errors import StorageError
 from bot4.model.times import instant_ns
 from bot4.research.backtest import Backtest, new_journal_folder
@@ -77,9 +77,8 @@ def refold_of(journal: Path, moved: Path | None) -> Refold:
 def progress(as_json: bool) -> Iterator[ProgressBar]:
     """A progress bar on stderr; says so when kernels must first be compiled."""
     with ProgressBar(quiet=as_json) as bar:
-        if not cache_is_warm():
-            bar(0, None, "compiling the kernels (first run only, about a minute)")
-        yield bar
+        with CompileWatch(bar, as_json):
+            yield bar
 
 
 def shown(document: dict[str, Any], rows: list[tuple[str, str]]) -> None:
