@@ -74,11 +74,10 @@ def refold_of(journal: Path, moved: Path | None) -> Refold:
 
 
 @contextmanager
-def progress(as_json: bool) -> Iterator[ProgressBar]:
+def progress(as_json: bool) -> Iterator[CompileWatch]:
     """A progress bar on stderr; says so when kernels must first be compiled."""
-    with ProgressBar(quiet=as_json) as bar:
-        with CompileWatch(bar, as_json):
-            yield bar
+    with ProgressBar(quiet=as_json) as bar, CompileWatch(bar, as_json) as watch:
+        yield watch
 
 
 def shown(document: dict[str, Any], rows: list[tuple[str, str]]) -> None:

@@ -16,7 +16,10 @@ LINE_S = 15.0
 
 
 class CompileWatch:
-    """While entered on a cold cache: moves `bar`, or prints a line now and then where there is no terminal."""
+    """A progress callback; while nothing is reported on a cold cache it counts kernels itself.
+
+    On a terminal it moves `bar`; elsewhere it prints a line now and then.
+    """
 
     def __init__(self, bar: ProgressBar, quiet: bool) -> None:
         self.bar = bar
@@ -37,9 +40,10 @@ class CompileWatch:
         if self._thread is not None:
             self._thread.join()
 
-    def done(self) -> None:
-        """Compilation is over; what follows has its own progress."""
+    def __call__(self, done: float, total: float | None, text: str = "") -> None:
+        """Pass progress on to the bar: work has begun, so what it needs is compiled."""
         self._over.set()
+        self.bar(done, total, text)
 
     def _watch(self) -> None:
         said = -LINE_S
