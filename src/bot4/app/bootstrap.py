@@ -37,11 +37,19 @@ def journal_folder(out: Path | None, kind: str) -> Path:
     return new_journal_folder(RUNS, kind, stamp)
 
 
-def open_journal(folder: Path, settings: Config) -> FileJournal:
-    """A new journal in `folder`; StorageError when it holds one already or cannot be written."""
-    if folder.exists() and any(folder.iterdir()):
+@contextmanager
+def new_journal(folder: Path, settings: Config) -> Iterator[FileJournal]:
+    """A new journal in `folder`, let go of however the run ends.
+
+    StorageError when the folder holds one already or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StorageError(f"{folder} is not empty; a run needs a folder of its own, name another with --out")
-    return FileJournal(folder, fsync=settings["journal.fsync"])
+    journal = FileJournal(folder, fsync=settings["journal.fsync"])
+    try:
+        yield journal
+    finally:
+        journal.release()
 
 
 def backtest_of(

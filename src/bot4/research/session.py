@@ -49,6 +49,18 @@ BUILT_IN = ("hybrid", "trend_cross", "quoter")
 FEATURE_INDEX = {name: k for k, name in enumerate(FEATURE_NAMES)}
 NO_MODEL = "no model: the ML half abstains"
 
+COSTS = ("fees.maker", "fees.taker", "fees.funding_substitute", "venue.half_spread", "venue.impact")
+
+
+def nil_costs(settings: Settings) -> list[str]:
+    """A warning for each cost that is set to nothing: results without it flatter."""
+    return [
+        f"{name} is set to 0: the results leave this cost out"
+        for name in COSTS
+        if float(settings[name]) == 0.0
+    ]
+
+
 _none: list[Any] = []
 
 

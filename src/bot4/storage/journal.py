@@ -14,6 +14,7 @@ for a torn tail. Any other mismatch is damage and is an error that names the blo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -159,6 +160,11 @@ class FileJournal:
             self._file.close()
         except OSError as error:
             raise self._failed(error) from error
+
+    def release(self) -> None:
+        """Let go of the file after a failure; nothing more is promised. After `close` it does nothing."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _failed(self, error: OSError) -> StorageError:
         return StorageError(
