@@ -1,8 +1,12 @@
-"""Tests marked `jit` need compiled kernels; they are left out when NUMBA_DISABLE_JIT=1."""
+"""What holds for all tests: no deadlines (a first call compiles), and `jit` tests only with compiled kernels."""
 
 import pytest
+from hypothesis import settings
 
 from bot4.kernels.jit_nb import JIT_OFF
+
+settings.register_profile("bot4", deadline=None)
+settings.load_profile("bot4")
 
 
 def pytest_collection_modifyitems(items):

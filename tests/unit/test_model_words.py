@@ -94,7 +94,8 @@ def test_an_instrument_survives_json():
 @pytest.mark.parametrize(
     ("text", "ns"),
     [("250ms", 250 * 10**6), ("1m", 60 * 10**9), ("1h30m", 5400 * 10**9), ("90", 90 * 10**9), (2, 2 * 10**9),
-     ("1.5s", 1_500_000_000), ("0.1us", 100), ("7ns", 7), ("1d", 86_400 * 10**9), ("0s", 0), ("0.5", 5 * 10**8)],
+     ("1.5s", 1_500_000_000), ("0.1us", 100), ("7ns", 7), ("1d", 86_400 * 10**9), ("0s", 0),
+     ("0.5", 5 * 10**8)],
 )  # fmt: skip
 def test_durations(text, ns):
     assert duration_ns(text) == ns
@@ -164,7 +165,7 @@ def test_codes_of_one_family_differ():
      (EQUITY_DTYPE, 64), (INSTRUMENT_DTYPE, 80)],
 )  # fmt: skip
 def test_records_have_no_hidden_bytes(dtype, size):
-    """Padding is not initialised: a hash over it would differ between runs. Sizes are the journal's format."""
+    """Padding is not initialised: a hash over it would differ between runs. Sizes are the format."""
     assert dtype.itemsize == size
     assert sum(dtype[n].itemsize for n in dtype.names) == size
     assert np.dtype(dtype.descr, align=True).itemsize == size

@@ -10,7 +10,8 @@ _Q = 2_147_483_629
 def mix_nb(state: int, value: int) -> int:
     """Fold `value` (any int64) into `state`: two 31-bit polynomial lanes, each over a prime of its own.
 
-    Two values go unnoticed in both lanes only if they differ by a multiple of P Q = 2**62. Products stay under 2**62, so that compiled and plain Python give the same number. A
+    Two values go unnoticed in both lanes only if they differ by a multiple of P Q, nearly
+    2**62. Products stay under 2**62, so that compiled and plain Python give the same number. A
     fingerprint to compare runs by, not a cryptographic hash.
     """
     high = state >> 31
