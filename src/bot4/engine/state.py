@@ -101,6 +101,11 @@ def engine_of(core: Array, model: TreeModel) -> Engine:
     )
 
 
+def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The same layout without numpy's record class, which plain Python runs carry."""
+    return np.dtype((np.void, dtype)) if dtype.names else dtype
+
+
 def state_hash(engine: Engine) -> str:
     """SHA-256 over every part of the state, with its name, type and shape."""
     digest = hashlib.sha256()
@@ -109,6 +114,6 @@ def state_hash(engine: Engine) -> str:
         if name in OUTGOING:
             continue
         part = np.ascontiguousarray(core[name][0])
-        digest.update(f"{name} {part.dtype} {part.shape}".encode())
+        digest.update(f"{name} {_plain(part.dtype)} {part.shape}".encode())
         digest.update(part.view(np.uint8).data)
     return digest.hexdigest()

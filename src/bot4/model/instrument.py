@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ class Instrument:
         return Quantity.of(value, self.lot)
 
     def round_qty_down(self, value: object) -> Quantity:
-        """The largest quantity on the grid that is not above `value` (never more risk)."""
+        """The largest quantity on the grid of at most the size of `value` (never more risk)."""
         return Quantity(int(decimal_of(value, "quantity") // self.lot), self.lot)
 
     def round_price(self, value: object, side: int) -> Price:
@@ -74,7 +74,7 @@ class Instrument:
         r = row[0]
         r["min_qty"] = steps_of(self.min_qty, self.lot, "min_qty")
         r["max_qty"] = min(I64_MAX >> 1, steps_of(self.max_qty, self.lot, "max_qty"))
-        r["min_notional"] = int(-(-self.min_notional // unit))
+        r["min_notional"] = int((self.min_notional / unit).to_integral_value(ROUND_CEILING))
         r["money_mult"] = steps_of(self.tick * self.lot, unit, "tick x lot in money units")
         r["tick_size"] = float(self.tick)
         r["lot_size"] = float(self.lot)

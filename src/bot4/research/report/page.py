@@ -171,7 +171,7 @@ def _tiles(record: RunRecord, figures: Figures, decimals: int) -> str:
             "",
             f"longest below a peak {_days(figures['drawdown_days'])}",
         ),
-        ("Round trips", count(figures["trades"]), "", "", _held(figures)),
+        ("Round trips", count(figures["trades"]), "", "", _holding(figures)),
         (
             "Win rate",
             percent(figures["win_rate"]),
@@ -210,7 +210,7 @@ def _days(days: float | None) -> str:
     return span(days * 86400e9) if days is not None else NONE
 
 
-def _held(figures: Figures) -> str:
+def _holding(figures: Figures) -> str:
     hours = figures["mean_hold_hours"]
     held = f"held {span(hours * 3600e9)} on average" if hours is not None else "none closed"
     still = figures["open_positions"]
