@@ -7,6 +7,8 @@ import numpy as np
 from bot4.engine.layout_nb import (
     CK_FUNDINGS,
     CK_MARKET,
+    CK_NOW,
+    CK_POS,
     CK_QUARANTINED,
     CK_SUBSTITUTED,
     N_BARS_DUE,
@@ -16,7 +18,7 @@ from bot4.features.book_nb import update_quote_nb, update_trade_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import apply_funding_nb, mark_nb
 from bot4.market.bars_nb import bar_clock_nb, bar_trade_nb
-from bot4.market.book_nb import BOOK_CROSSED, BOOK_GAP, BOOK_QUOTE, BOOK_SYNCED, fold_book_nb
+from bot4.market.book_nb import BOOK_CROSSED, BOOK_GAP, BOOK_QUOTE, BOOK_SYNCED, fold_book_nb, fold_levels_nb
 from bot4.model.codes_nb import (
     EV_BAR,
     EV_BOOK_TICKER,
@@ -103,6 +105,21 @@ def book_event_nb(s: Any, events: np.ndarray, i: int, inst: int, ts: int) -> Non
         status_nb(s["inst"], inst, flags)
     if flags & BOOK_QUOTE:
         quote_nb(s, inst, ts)
+
+
+@kernel
+def levels_nb(s: Any, events: np.ndarray, i: int, end: int) -> int:
+    """Fold the plain depth levels of a frame from `i` on (before `end`) at once; how many.
+
+    Nothing else can be due between them: they have one receive time, and decide nothing.
+    """
+    n = fold_levels_nb(s["sides"], s["top"], events, i, end)
+    if n > 0:
+        clock = s["clock"]
+        clock[CK_POS] += n
+        clock[CK_MARKET] += n
+        clock[CK_NOW] = max(clock[CK_NOW], events[i]["ts_local"])
+    return n
 
 
 @kernel
