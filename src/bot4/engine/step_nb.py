@@ -89,7 +89,7 @@ def fold_nb(s: Any, events: np.ndarray, i: int) -> bool:
 
 
 @kernel
-def decide_nb(s: Any, model: Any, user: Any, desk: Any) -> None:  # type: ignore[no-untyped-def]
+def decide_nb(s: Any, model: Any, user: Any, desk: Any) -> None:
     """The second phase: decisions for the bars that have just closed."""
     due = s["n"][N_BARS_DUE]
     s["n"][N_BARS_DUE] = 0
@@ -111,7 +111,7 @@ def protect_and_send_nb(s: Any, kind: int) -> None:
 
 
 @kernel
-def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any) -> None:  # type: ignore[no-untyped-def]
+def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any) -> None:
     """Fold event `i`: ingest, bars and decisions, protection, gate.
 
     The model and the strategy's desk are many words: they are passed on only where a bar closed.
@@ -120,4 +120,4 @@ def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any
         return
     if s["n"][N_BARS_DUE] > 0:
         decide_nb(s, model, user, desk)
-    protect_and_send_nb(s, np.int64(events[i]["kind"]))
+    protect_and_send_nb(s, int(np.int64(events[i]["kind"])))
