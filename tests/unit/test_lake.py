@@ -19,7 +19,9 @@ from bot4.storage.merge import Stream, merge_streams
 
 def instrument(symbol="BTC-USDT", tick="0.1", lot="0.001"):
     t, q = Decimal(tick), Decimal(lot)
-    return Instrument(symbol, "binance-spot", "BTC", "USDT", "spot", t, q, q, q * 10**6, Decimal(0), inferred=True)
+    return Instrument(
+        symbol, "binance-spot", "BTC", "USDT", "spot", t, q, q, q * 10**6, Decimal(0), inferred=True
+    )
 
 
 def trades(ts, price=100, qty=7):
