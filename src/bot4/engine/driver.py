@@ -72,7 +72,11 @@ class Driver:
         return int(self.engine.clock[lay.CK_POS])
 
     def _take(self, events: np.ndarray[Any, Any]) -> None:
-        """Join new events to what is left of the window, and list the exchange items anew."""
+        """Join new events to what is left of the window, and list the exchange items anew.
+
+        What the exchange saw before the last limit, but reached us only now, is still to be shown to the
+        simulated one: late, in order, before anything else. Only rows kept from before were shown already.
+        """
         old = self._window
         limit = self._limit
         keep = (old["ts_local"] > limit) | (old["ts_venue"] > limit)
@@ -85,7 +89,8 @@ class Driver:
         stamps = np.empty(2 * len(window), np.int64)
         n = loop.exchange_items_nb(window, items, stamps)
         items, stamps = items[:n], stamps[:n]
-        fresh = stamps > limit
+        shown = (items >> 1) < int(keep.sum())
+        fresh = ~shown | (stamps > limit)
         items, stamps = items[fresh], stamps[fresh]
         if len(stamps) > 1 and (np.diff(stamps) < 0).any():
             order = np.argsort(stamps, kind="stable")
@@ -104,7 +109,7 @@ class Driver:
         self.flush()
 
     def tell(self, kind: int, x: int, y: int = 0, *, instrument: int = 0, flags: int = 0) -> None:
-        """Fold a word of the cold plane (EV_KILL, EV_MODE, EV_VIEW) now."""
+        """Fold a word of the cold plane (EV_KILL, EV_MODE, EV_VIEW) now; it is journalled on return."""
         event = np.zeros(1, EVENT_DTYPE)
         event["kind"] = kind
         event["x"] = x
@@ -114,6 +119,7 @@ class Driver:
         event["ts_local"] = event["ts_venue"] = self.now
         self._say(event)
         self._run(self._limit)
+        self.flush()
 
     def kill(self, reason: int) -> None:
         """Raise the kill latch inside the fold: cancel, flatten, refuse from here on."""
