@@ -122,7 +122,13 @@ class Backtest:
         return session, self.feed(), finish
 
     def run(self, journal: Journal, progress: Progress | None = None) -> dict[str, Any]:
-        """Fold the whole data set; the results after costs."""
+        """Fold the whole data set; the results after costs. The journal is closed, whatever happens."""
+        try:
+            return self._run(journal, progress)
+        finally:
+            journal.close()
+
+    def _run(self, journal: Journal, progress: Progress | None) -> dict[str, Any]:
         session, feed, finish = self.session(journal)
         seconds = fold(session, feed, finish, self.dataset.rows, progress)
         warnings = [*self.dataset.warnings, *feed.warnings]

@@ -158,7 +158,7 @@ def _first_difference(name: str, old: np.ndarray[Any, Any], new: np.ndarray[Any,
     different = np.flatnonzero(old[:n] != new[:n])
     if len(different):
         k = int(different[0])
-        fields = [f for f in old.dtype.names or () if old[k][f] != new[k][f]]
+        fields = [f for f in old.dtype.names or () if np.any(old[k][f] != new[k][f])]
         stamp = old[k]["ts"] if "ts" in (old.dtype.names or ()) else old[k]["ts_created"]
         return f"{name} {k} at {instant_text(int(stamp))}: {', '.join(fields)} differ"
     if len(old) != len(new):

@@ -157,7 +157,9 @@ class FileJournal:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """Flush, fsync unless 'never', close."""
+        """Flush, fsync unless 'never', close; a second time does nothing."""
+        if self._file.closed:
+            return
         try:
             self._file.flush()
             if self._fsync != "never":
