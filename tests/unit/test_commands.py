@@ -72,9 +72,7 @@ def journal(bars, tmp_path_factory):
 
 
 def test_backtest(bars, tmp_path, capsys):
-    d = answer(
-        capsys, "backtest", "--data", bars.folder, "--out", tmp_path / "j", "--verify", *SETS
-    )
+    d = answer(capsys, "backtest", "--data", bars.folder, "--out", tmp_path / "j", "--verify", *SETS)
     assert d["look_ahead"]["clean"]
     assert d["fills"] > 0
     assert d["equity_end"] - d["equity_start"] == pytest.approx(d["pnl_net"])
@@ -86,7 +84,18 @@ def test_backtest(bars, tmp_path, capsys):
 
 @pytest.mark.parametrize("strategy", ["trend_cross", "quoter"])
 def test_other_strategies(bars, tmp_path, capsys, strategy):
-    d = answer(capsys, "backtest", "--data", bars.folder, "--out", tmp_path / "j", "--strategy", strategy, "--set", "quoter.interval=1m")
+    d = answer(
+        capsys,
+        "backtest",
+        "--data",
+        bars.folder,
+        "--out",
+        tmp_path / "j",
+        "--strategy",
+        strategy,
+        "--set",
+        "quoter.interval=1m",
+    )
     assert d["decisions"] > 0
     assert bot4("replay", tmp_path / "j", "--verify") in (0, None)
 
@@ -531,7 +540,8 @@ def test_folders_of_runs(tmp_path, monkeypatch):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("")
     with pytest.raises(StorageError, match="not empty"):
-        bootstrap.open_journal(tmp_path / "full", load_config())
+        with bootstrap.new_journal(tmp_path / "full", load_config()):
+            pass
 
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(300, 60), (299, 15), (75, 15), (25, 5), (5, 1), (0, 1)])

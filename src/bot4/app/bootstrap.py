@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bot4.app import config as configuration
+from bot4.app.compiling import CompileWatch
 from bot4.app.config import Config
 from bot4.app.progress import ProgressBar
-from bot4.kernels.jit_nb import cache_is_warm
 from bot4.model.errors import StorageError
 from bot4.model.times import instant_ns
 from bot4.research.backtest import Backtest, new_journal_folder
@@ -37,11 +37,19 @@ def journal_folder(out: Path | None, kind: str) -> Path:
     return new_journal_folder(RUNS, kind, stamp)
 
 
-def open_journal(folder: Path, settings: Config) -> FileJournal:
-    """A new journal in `folder`; StorageError when it holds one already or cannot be written."""
-    if folder.exists() and any(folder.iterdir()):
+@contextmanager
+def new_journal(folder: Path, settings: Config) -> Iterator[FileJournal]:
+    """A new journal in `folder`, let go of however the run ends.
+
+    StorageError when the folder holds one already or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StorageError(f"{folder} is not empty; a run needs a folder of its own, name another with --out")
-    return FileJournal(folder, fsync=settings["journal.fsync"])
+    journal = FileJournal(folder, fsync=settings["journal.fsync"])
+    try:
+        yield journal
+    finally:
+        journal.release()
 
 
 def backtest_of(
@@ -74,12 +82,10 @@ def refold_of(journal: Path, moved: Path | None) -> Refold:
 
 
 @contextmanager
-def progress(as_json: bool) -> Iterator[ProgressBar]:
+def progress(as_json: bool) -> Iterator[CompileWatch]:
     """A progress bar on stderr; says so when kernels must first be compiled."""
-    with ProgressBar(quiet=as_json) as bar:
-        if not cache_is_warm():
-            bar(0, None, "compiling the kernels (first run only, about a minute)")
-        yield bar
+    with ProgressBar(quiet=as_json) as bar, CompileWatch(bar, as_json) as watch:
+        yield watch
 
 
 def shown(document: dict[str, Any], rows: list[tuple[str, str]]) -> None:
@@ -88,6 +94,8 @@ def shown(document: dict[str, Any], rows: list[tuple[str, str]]) -> None:
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, value)
     Console().print(table)

@@ -104,7 +104,7 @@ def from_json(data: Mapping[str, str]) -> Config:
             values[name] = float(text)
         elif unit in ("whole", "duration"):
             values[name] = int(text)
-        elif unit == "money":
+        elif unit in ("money", "size"):
             values[name] = Decimal(text)
         elif unit == "flag":
             values[name] = text == "True"

@@ -123,7 +123,8 @@ class Observer:
         every = range(len(session.plan.instruments))
         result: dict[str, Any] = {
             **self.fixed,
-            "mode": counts["mode"],
+            "mode": "paper",
+            "control": counts["mode"],
             "market_ts": now,
             "uptime_s": uptime_s,
             "remaining_s": None if self.duration_s is None else max(0.0, self.duration_s - uptime_s),

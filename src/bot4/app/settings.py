@@ -54,6 +54,8 @@ class Setting:
             return duration_text(int(value))
         if self.unit == "money":
             return f"{plain(Decimal(value))} (quote currency)"
+        if self.unit == "size":
+            return f"{plain(Decimal(value))} (base currency)"
         if self.unit == "flag":
             return "true" if value else "false"
         return f"{value:g}" if isinstance(value, float) else str(value)
@@ -118,6 +120,7 @@ _PARSERS: dict[str, Callable[[object], Value]] = {
     "fraction": _fraction,
     "rate": _fraction,
     "money": _money,
+    "size": _money,
     "duration": _duration,
     "flag": _flag,
     "text": _text,
@@ -131,7 +134,7 @@ SETTINGS: tuple[Setting, ...] = (
     _S("strategy.threshold", "fraction", "20 %", "least |fused score| that opens a position", 0.01, 1),
     _S("strategy.exit_threshold", "fraction", "10 %", "least opposite score that closes one", 0.0, 1),
     _S("strategy.time_stop", "whole", "240", "bars after which a position is closed", 1, 10**9),
-    _S("strategy.fixed_size", "money", "0", "order size in base currency; 0: size by Kelly", 0, 1e9),
+    _S("strategy.fixed_size", "size", "0", "order size in base currency; 0: size by Kelly", 0, 1e9),
     _S("strategy.fast", "whole", "20", "trend_cross: bars of the fast mean", choices=()),
     _S("strategy.slow", "whole", "50", "trend_cross: bars of the slow mean"),
     _S(
@@ -146,15 +149,22 @@ SETTINGS: tuple[Setting, ...] = (
         86400 * 10**9,
     ),
     _S("bars.ticks", "whole", "100", "trades a tick bar", 1, 10**9),
-    _S("bars.volume", "money", "10", "base currency a volume bar", 0, 1e12),
+    _S("bars.volume", "size", "10", "base currency a volume bar", 0, 1e12),
     _S("quoter.interval", "duration", "100ms", "time between two looks at the quotes", 10**6, 3600 * 10**9),
-    _S("quoter.size", "money", "0.01", "base currency quoted on each side", 0, 1e9),
-    _S("quoter.max_position", "money", "0.2", "inventory at which a side stops quoting", 0, 1e9),
-    _S("quoter.skew_step", "money", "0.05", "inventory that moves a quote by one tick", 0, 1e9),
+    _S("quoter.size", "size", "0.01", "base currency quoted on each side", 0, 1e9),
+    _S("quoter.max_position", "size", "0.2", "inventory at which a side stops quoting", 0, 1e9),
+    _S("quoter.skew_step", "size", "0.05", "inventory that moves a quote by one tick", 0, 1e9),
     _S("risk.kelly_fraction", "number", "0.25", "share of full Kelly (R1)", 0.0, 0.5),
     _S("risk.edge_haircut", "number", "0.5", "share of the estimated edge that is believed (R1)", 0.0, 1.0),
     _S("risk.min_edge_r", "number", "0.02", "least expected R-multiple after costs (R1)", 0.0, 10),
-    _S("risk.probability_slope", "number", "0.5", "win probability = 0.5 + slope x |score|", 0.0, 0.5),
+    _S(
+        "risk.probability_slope",
+        "number",
+        "0.5",
+        "win probability = 1 / (1 + target_r), what a driftless price gives, + slope x |score|",
+        0.0,
+        0.5,
+    ),
     _S("risk.max_order", "fraction", "2 %", "order notional, of equity", 0.0, 1),
     _S("risk.max_position", "fraction", "2 %", "position notional, of equity (R1)", 0.0, 1),
     _S("risk.max_asset", "fraction", "5 %", "exposure to one asset, of equity (R4)", 0.0, 1),
@@ -245,11 +255,11 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("commit", "close", "never"),
     ),
     _S("journal.decisions", "text", "changes", "which decisions are journalled", choices=("changes", "all")),
-    _S("run.speed", "number", "60", "market seconds a second on paper (0: as fast as possible)", 0, 1e6),
+    _S("run.speed", "number", "180", "market seconds a second on paper (0: as fast as possible)", 0, 1e6),
     _S(
         "run.warmup",
         "duration",
-        "2h",
+        "3h",
         "synthetic market folded at once at the start, so that indicators are warm",
         0,
         86400 * 10**9,

@@ -13,9 +13,8 @@ from bot4.engine import layout_nb as lay
 from bot4.engine.records import INST_DTYPE, PARAMS_DTYPE
 from bot4.engine.state import Engine, engine_of, record_of
 from bot4.execution.state import new_orders
-from bot4.features.layout_nb import GROUP_OF, N_GROUPS
 from bot4.features.registry import by_name
-from bot4.features.state import new_book_features, new_features
+from bot4.features.state import full_mask, mask_for, new_book_features, new_features
 from bot4.features.update_nb import start_nb
 from bot4.ledger.state import new_ledger
 from bot4.market.bars import new_bars
@@ -123,6 +122,8 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["stale_ns"] = 0 if plan.bars_recorded else settings["quality.stale_after"]
     spread = 2 * settings["venue.half_spread"] if plan.bars_recorded else 0.0
     p["cost"] = 2 * settings["fees.taker"] + spread
+    p["money"] = 10.0**-plan.money_exp
+    p["impact"] = settings["venue.impact"] if plan.bars_recorded else 0.0
     p["bars_per_year"] = YEAR_NS / plan.bar_ns
     p["quote_ns"] = settings["quoter.interval"]
     p["quote_qty"] = lots(settings["quoter.size"], first)
@@ -147,15 +148,12 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
 
 
 def _mask(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
-    mask = np.ones(N_GROUPS, np.uint8)
-    if plan.strategy in ("trend_cross", "quoter"):
-        mask[:] = 0
-        wanted = ["atr_14"]
-        if plan.strategy == "trend_cross":
-            wanted += [f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}"]
-        for name in wanted:
-            mask[GROUP_OF[by_name[name].index]] = 1
-    return mask
+    """The feature groups that the strategy needs; the directional ones vote with all of them."""
+    if plan.strategy == "quoter":
+        return mask_for("atr_14")
+    if plan.strategy == "trend_cross":
+        return mask_for(f"sma_{settings['strategy.fast']}", f"sma_{settings['strategy.slow']}", "atr_14")
+    return full_mask()
 
 
 def _risk_params(settings: Settings, exp: int) -> np.ndarray[Any, Any]:
@@ -182,6 +180,7 @@ def _risk_params(settings: Settings, exp: int) -> np.ndarray[Any, Any]:
     }
     for field, name in pairs.items():
         row[0][field] = float(settings[name])
+    row[0]["prob_base"] = 1.0 / (1.0 + float(settings["risk.target_r"]))
     return row
 
 

@@ -161,7 +161,7 @@ def observe_nb(s: Any, inst: int) -> None:
     row = s["inst"][inst]
     row["bars"] += 1
     bar = (row["open"], row["high"], row["low"], row["close"], row["volume"])
-    fold_bar_nb(s["features"][inst], row["bar_ts"], bar)
+    fold_bar_nb(s["features"][inst], row["bar_open"], bar)
     sigma = s["features"][inst]["out"][F_REALISED_VOL_30]
     if sigma > 0.0:
         s["risk_instr"][inst]["sigma_year"] = sigma * math.sqrt(s["params"][0]["bars_per_year"])
@@ -202,7 +202,7 @@ def context_nb(s: Any, inst: int) -> None:
     c[X_CLOSE] = row["close"]
     c[X_POSITION] = qty * s["spec"][inst]["lot_size"]
     c[X_BARS_HELD] = float(row["bars"] - row["entry_bar"]) if qty != 0 else 0.0
-    c[X_EQUITY] = float(s["account"][0]["equity"])
+    c[X_EQUITY] = equity_nb(ledger_of(s), s["spec"]) * s["params"][0]["money"]
     c[X_TIME] = s["clock"][CK_NOW] * 1e-9
 
 
@@ -240,6 +240,24 @@ def explain_start_nb(s: Any, inst: int, score: float) -> None:
     e[ex.EX_SCORE] = score
     e[ex.EX_THRESHOLD] = s["params"][0]["threshold"]
     e[ex.EX_ATR] = s["features"][inst]["out"][F_ATR_14]
+
+
+@kernel
+def round_trip_cost_nb(s: Any, inst: int, equity: int) -> float:
+    """Expected cost of entering and leaving, fraction of notional: fees, spread, and impact in a thin market.
+
+    The impact is that of the largest order allowed against the volume of the last bar, so that a market
+    too thin for us is refused for want of an edge.
+    """
+    p = s["params"][0]
+    if p["impact"] == 0.0:
+        return float(p["cost"])
+    row = s["inst"][inst]
+    notional = equity * s["risk_params"][0]["max_order"]
+    size = notional / (row["mark"] * s["spec"][inst]["money_mult"]) * s["spec"][inst]["lot_size"]
+    if row["volume"] <= 0.0:
+        return 1.0
+    return float(p["cost"] + 2.0 * p["impact"] * math.sqrt(size / row["volume"]))
 
 
 @kernel
@@ -284,7 +302,7 @@ def enter_nb(s: Any, inst: int, direction: int, score: float) -> None:
             row["mark"],
             atr_ticks,
             s["risk_instr"][inst]["sigma_year"],
-            p["cost"],
+            min(0.99, round_trip_cost_nb(s, inst, equity)),
             s["explain"][inst],
         )
         reason = s["risk_state"][0]["last_reason"]

@@ -59,6 +59,8 @@ class Driver:
         self._window = _NO_EVENTS
         self._items = np.empty(0, np.int64)
         self._stamps = np.empty(0, np.int64)
+        self._room = np.empty(0, np.int64)
+        self._room_ts = np.empty(0, np.int64)
         self._limit = -(2**62)
 
     @property
@@ -77,27 +79,37 @@ class Driver:
         What the exchange saw before the last limit, but reached us only now, is still to be shown to the
         simulated one: late, in order, before anything else. Only rows kept from before were shown already.
         """
-        old = self._window
         limit = self._limit
-        keep = (old["ts_local"] > limit) | (old["ts_venue"] > limit)
-        window = np.concatenate([old[keep], events]) if keep.any() else events
+        window = self._left_over(events)
         self._window = window
-        self._cur[loop.CU_LOCAL] = int(np.searchsorted(window["ts_local"], limit, side="right"))
+        self._cur[loop.CU_LOCAL] = loop.first_after_nb(window, limit)
         if self._cur[loop.CU_SIM] == 0:
             return
-        items = np.empty(2 * len(window), np.int64)
-        stamps = np.empty(2 * len(window), np.int64)
-        n = loop.exchange_items_nb(window, items, stamps)
-        items, stamps = items[:n], stamps[:n]
-        shown = (items >> 1) < int(keep.sum())
-        fresh = ~shown | (stamps > limit)
-        items, stamps = items[fresh], stamps[fresh]
-        if len(stamps) > 1 and (np.diff(stamps) < 0).any():
-            order = np.argsort(stamps, kind="stable")
-            items, stamps = items[order], stamps[order]
-        self._items = np.ascontiguousarray(items)
-        self._stamps = np.ascontiguousarray(stamps)
+        if len(self._room) < 2 * len(window):
+            self._room = np.empty(2 * len(window), np.int64)
+            self._room_ts = np.empty(2 * len(window), np.int64)
+        items, stamps = self._room, self._room_ts
+        kept = len(window) - len(events)
+        n = loop.exchange_items_nb(window, kept, limit, items, stamps)
+        if n < 0:
+            n = loop.unsorted_items_nb(window, kept, limit, items, stamps)
+            order = np.argsort(stamps[:n], kind="stable")
+            items[:n], stamps[:n] = items[:n][order], stamps[:n][order]
+        self._items, self._stamps = items[:n], stamps[:n]
         self._cur[loop.CU_EXCHANGE] = 0
+
+    def _left_over(self, events: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The rows of the window that one side has still to see, then `events`."""
+        first = int(self._cur[loop.CU_LOCAL])
+        waiting = self._items[self._cur[loop.CU_EXCHANGE] :]
+        if len(waiting):
+            first = min(first, int(waiting.min()) >> 1)
+        left = self._window[first:]
+        if not len(left):
+            return events
+        # as plain integers: numpy copies records field by field
+        plain = [np.ascontiguousarray(rows).view(np.int64) for rows in (left, events)]
+        return np.concatenate(plain).view(EVENT_DTYPE)
 
     def push(self, events: np.ndarray[Any, Any], limit: int) -> None:
         """Take market events (in local order) and fold everything up to local time `limit`."""

@@ -7,7 +7,7 @@ rate within half an hour gets a substitute (seq = -1) that the position pays wha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,9 @@ def funding_times(start: int, end: int, period: int) -> np.ndarray[Any, Any]:
     return np.arange(first, end // period + 1, dtype=np.int64) * period
 
 
-def missing_funding(events: np.ndarray[Any, Any], start: int, end: int, period: int) -> np.ndarray[Any, Any]:
-    """The funding instants of one instrument that no EV_FUNDING in `events` covers."""
+def missing_funding(known: np.ndarray[Any, Any], start: int, end: int, period: int) -> np.ndarray[Any, Any]:
+    """The funding instants in (start, end] that none of the recorded ones (`known`, sorted) covers."""
     due = funding_times(start, end, period)
-    known = np.sort(events["ts_venue"][events["kind"] == EV_FUNDING])
     if len(known) == 0:
         return due
     place = np.searchsorted(known, due)
@@ -41,38 +40,44 @@ def missing_funding(events: np.ndarray[Any, Any], start: int, end: int, period: 
 
 @dataclass
 class Feed:
-    """Chunks of a data set in local order, with funding substitutes; `warnings` fills as they are made."""
+    """Chunks of a data set in local order, with funding substitutes; `warnings` tells of them."""
 
     dataset: Dataset
     period: int
     substitute_e8: int
     start: int | None = None
     end: int | None = None
-    warnings: list[str] = field(default_factory=list)
     substituted: int = 0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was put in that the data set does not hold."""
+        if not self.substituted:
+            return []
+        return [
+            f"funding data is missing for {self.substituted} funding times; a substitute of "
+            f"{self.substitute_e8 / 1e4:g} bp was charged to any position held then, whatever its side"
+        ]
 
     def __iter__(self) -> Iterator[np.ndarray[Any, Any]]:
         perps = [k for k, i in enumerate(self.dataset.instruments) if i.kind == "perp"]
         last = dict.fromkeys(perps, None)
+        # of the whole data set: a rate may stand in another chunk than the instant that it covers
+        known = {k: np.sort(self.dataset.venue_times(k, "funding")) for k in perps}
         for chunk in self.dataset.iter_events(CHUNK, self.start, self.end):
-            yield self._with_funding(chunk, perps, last) if perps else chunk
-        if self.substituted:
-            self.warnings.append(
-                f"funding data is missing for {self.substituted} funding times; a substitute of "
-                f"{self.substitute_e8 / 1e4:g} bp was charged to any position held then, whatever its side"
-            )
+            yield self._with_funding(chunk, known, last) if perps else chunk
 
     def _with_funding(
-        self, chunk: np.ndarray[Any, Any], perps: list[int], last: dict[int, Any]
+        self, chunk: np.ndarray[Any, Any], known: dict[int, np.ndarray[Any, Any]], last: dict[int, Any]
     ) -> np.ndarray[Any, Any]:
         extra = []
-        for inst in perps:
+        for inst, recorded in known.items():
             mine = chunk[chunk["instrument"] == inst]
             if len(mine) == 0:
                 continue
             begin = mine["ts_local"][0] if last[inst] is None else last[inst]
             last[inst] = mine["ts_local"][-1]
-            due = missing_funding(mine, int(begin), int(last[inst]), self.period)
+            due = missing_funding(recorded, int(begin), int(last[inst]), self.period)
             self.substituted += len(due)
             rows = np.zeros(len(due), EVENT_DTYPE)
             rows["kind"] = EV_FUNDING

@@ -7,6 +7,8 @@ import numpy as np
 from bot4.engine.layout_nb import (
     CK_FUNDINGS,
     CK_MARKET,
+    CK_NOW,
+    CK_POS,
     CK_QUARANTINED,
     CK_SUBSTITUTED,
     N_BARS_DUE,
@@ -16,7 +18,7 @@ from bot4.features.book_nb import update_quote_nb, update_trade_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import apply_funding_nb, mark_nb
 from bot4.market.bars_nb import bar_clock_nb, bar_trade_nb
-from bot4.market.book_nb import BOOK_CROSSED, BOOK_GAP, BOOK_QUOTE, BOOK_SYNCED, fold_book_nb
+from bot4.market.book_nb import BOOK_CROSSED, BOOK_GAP, BOOK_QUOTE, BOOK_SYNCED, fold_book_nb, fold_levels_nb
 from bot4.model.codes_nb import (
     EV_BAR,
     EV_BOOK_TICKER,
@@ -70,6 +72,7 @@ def take_closed_nb(s: Any, inst: int) -> None:
     row["low"] = closed["low"] * tick
     row["close"] = closed["close"] * tick
     row["volume"] = closed["volume"] * spec["lot_size"]
+    row["bar_open"] = closed["ts_open"]
     row["bar_ts"] = closed["ts_close"]
     due_nb(s, inst)
 
@@ -105,6 +108,21 @@ def book_event_nb(s: Any, events: np.ndarray, i: int, inst: int, ts: int) -> Non
 
 
 @kernel
+def levels_nb(s: Any, events: np.ndarray, i: int, end: int) -> int:
+    """Fold the plain depth levels of a frame from `i` on (before `end`) at once; how many.
+
+    Nothing else can be due between them: they have one receive time, and decide nothing.
+    """
+    n = fold_levels_nb(s["sides"], s["top"], events, i, end)
+    if n > 0:
+        clock = s["clock"]
+        clock[CK_POS] += n
+        clock[CK_MARKET] += n
+        clock[CK_NOW] = max(clock[CK_NOW], events[i]["ts_local"])
+    return n
+
+
+@kernel
 def trade_event_nb(s: Any, events: np.ndarray, i: int, inst: int, ts: int) -> None:
     """Fold a trade: last price, trade features, bars."""
     e = events[i]
@@ -136,6 +154,7 @@ def bar_event_nb(s: Any, events: np.ndarray, i: int, inst: int) -> None:
     row["low"] = e["seq"] * tick
     row["close"] = e["price"] * tick
     row["volume"] = e["qty"] * spec["lot_size"]
+    row["bar_open"] = e["ts_venue"]
     row["bar_ts"] = e["ts_local"]
     due_nb(s, inst)
 

@@ -29,6 +29,7 @@ from bot4.storage.lake import LakeWriter, Source
 Array = np.ndarray[Any, Any]
 
 MAX_EXP = 10  # decimals of tick x lot that the account's money can hold
+MAX_LOT_VALUE = 1000  # quote currency; no venue's smallest order costs more
 _LEAST_NS = 946_684_800 * 10**9  # 2000-01-01
 _MOST_NS = 4_102_444_800 * 10**9  # 2100-01-01
 
@@ -108,6 +109,19 @@ def _whole_lots(volume: Array, exp: int, tick: Decimal) -> tuple[Array, int, int
     unit = 10 ** (exp - room)
     lots = (volume + unit // 2) // unit
     return lots, room, int((lots * unit != volume).sum())
+
+
+def finer_lot(lot: Decimal, tick: Decimal, price: Decimal) -> Decimal:
+    """The lot itself if one of it costs at most MAX_LOT_VALUE at `price`, else a finer one that costs at most 1.
+
+    Volumes in whole coins do not tell the venue's lot, and with a lot that dear nothing could be traded.
+    """
+    if lot * price <= MAX_LOT_VALUE:
+        return lot
+    room = MAX_EXP - max(0, -int(tick.normalize().as_tuple().exponent))
+    while lot * price > 1 and -int(lot.as_tuple().exponent) < room:
+        lot = lot.scaleb(-1)
+    return plain_step(lot)
 
 
 def _bar_rows(cols: dict[str, Array], width: int) -> Array:
@@ -196,6 +210,7 @@ def import_bar_file(
         writer.add(_bar_rows(cols, width), price_exp, qty_exp)
         tick, lot = (plain_step(step) if step else Decimal(1) for step in writer.grid())
         tick, lot = infer_step(tick, 4 * len(cols["ts"])), infer_step(lot, len(cols["ts"]))
+        lot = finer_lot(lot, tick, Decimal(int(cols["close"].max())).scaleb(-price_exp))
         made = Instrument(
             symbol, venue, base, quote, kind, tick, lot, lot, lot * (I64_MAX >> 20), Decimal(0), inferred=True
         )

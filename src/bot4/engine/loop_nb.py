@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bot4.engine.ingest_nb import levels_nb
 from bot4.engine.layout_nb import (
     CK_NOW,
     CK_POS,
@@ -22,12 +23,11 @@ from bot4.engine.layout_nb import (
 )
 from bot4.engine.step_nb import step_nb
 from bot4.kernels.jit_nb import kernel
-from bot4.model.codes_nb import ACT_CANCEL, EV_BAR, EV_TIMER
+from bot4.model.codes_nb import ACT_CANCEL, EV_BAR, EV_DEPTH, EV_TIMER, FLAG_LAST
 from bot4.venues.simulator.sim_nb import (
     sim_arrive_nb,
-    sim_bar_open_nb,
     sim_cancel_nb,
-    sim_market_nb,
+    sim_items_nb,
     sim_next_arrival_nb,
     sim_next_reply_nb,
     sim_pop_reply_nb,
@@ -104,12 +104,9 @@ def record_input_nb(s: Any, events: np.ndarray, i: int) -> None:
 
 
 @kernel
-def exchange_item_nb(s: Any, sim: SimState, events: np.ndarray, item: int) -> None:
-    """Let the simulated exchange see one market event, or a bar's opening print."""
-    if item & 1:
-        sim_bar_open_nb(sim, s["spec"], events, item >> 1)
-    else:
-        sim_market_nb(sim, s["spec"], events, item >> 1)
+def plain_level_nb(events: np.ndarray, i: int) -> bool:
+    """Whether event `i` is a depth level inside a frame."""
+    return int(np.int64(events[i]["kind"])) == EV_DEPTH and not int(np.int64(events[i]["flags"])) & FLAG_LAST
 
 
 @kernel
@@ -167,8 +164,7 @@ def run_nb(
                 return DONE
             if min(item, arrival) <= local:
                 if item <= arrival:
-                    cur[CU_EXCHANGE] = k + 1
-                    exchange_item_nb(s, sim, events, order[k])
+                    cur[CU_EXCHANGE] = sim_items_nb(sim, s["spec"], events, order, order_ts, k)
                 else:
                     sim_arrive_nb(sim, s["spec"])
                 continue
@@ -182,6 +178,11 @@ def run_nb(
                 source = scratch
                 at = 0
             else:
+                if plain_level_nb(events, i):
+                    done = levels_nb(s, events, i, n_events)
+                    if done > 0:
+                        cur[CU_LOCAL] = i + done
+                        continue
                 cur[CU_LOCAL] = i + 1
         elif cur[CU_INPUT] < n_inputs and inputs[cur[CU_INPUT]]["pos"] == s["clock"][CK_POS]:
             scratch[0] = inputs[cur[CU_INPUT]]["event"]
@@ -195,25 +196,95 @@ def run_nb(
             source = scratch
             at = 0
         else:
+            if plain_level_nb(events, i):
+                end = n_events
+                if cur[CU_INPUT] < n_inputs:
+                    end = min(end, i + inputs[cur[CU_INPUT]]["pos"] - s["clock"][CK_POS])
+                done = levels_nb(s, events, i, end)
+                if done > 0:
+                    cur[CU_LOCAL] = i + done
+                    continue
             cur[CU_LOCAL] = i + 1
         step_nb(s, model, source, at, user, desk)
-        if simulated:
+        if simulated and s["n"][N_ORDERS] > cur[CU_SENT]:
             hand_over_nb(s, sim, cur, s["clock"][CK_NOW])
 
 
 @kernel
-def exchange_items_nb(events: np.ndarray, items: np.ndarray, stamps: np.ndarray) -> int:
-    """List the exchange-side items of `events` (unsorted): a bar has two, anything else one."""
+def first_after_nb(events: np.ndarray, ts: int) -> int:
+    """The first event (in local order) whose local time is after `ts`."""
+    low = 0
+    high = events.shape[0]
+    while low < high:
+        mid = (low + high) >> 1
+        if events[mid]["ts_local"] <= ts:
+            low = mid + 1
+        else:
+            high = mid
+    return low
+
+
+@kernel
+def exchange_items_nb(
+    events: np.ndarray, kept: int, after: int, items: np.ndarray, stamps: np.ndarray
+) -> int:
+    """List the exchange-side items of `events`: a bar has two, anything else one.
+
+    The first `kept` rows were here before: only their items later than `after` are still to be shown.
+
+    In order of time, items of one time in order of events. The lists come nearly in order, in runs of one
+    time (the levels of a frame), so each run is moved to its place; -1 when that would take too long.
+    """
+    n = 0
+    total = events.shape[0]
+    moves = 64 * total + 1024
+    i = 0
+    phase = 0
+    while i < total:
+        bar = int(np.int64(events[i]["kind"])) == EV_BAR
+        ts = events[i]["ts_local"] if phase == 1 else events[i]["ts_venue"]
+        count = 1
+        if not bar:
+            while i + count < total and events[i + count]["ts_venue"] == ts:
+                if int(np.int64(events[i + count]["kind"])) == EV_BAR or i + count == kept:
+                    break
+                count += 1
+        if i >= kept or ts > after:
+            place = n
+            while place > 0 and stamps[place - 1] > ts:
+                place -= 1
+            moves -= n - place
+            if moves < 0:
+                return -1
+            for k in range(n - 1, place - 1, -1):
+                stamps[k + count] = stamps[k]
+                items[k + count] = items[k]
+            for k in range(count):
+                stamps[place + k] = ts
+                items[place + k] = 2 * (i + k) + (1 if bar and phase == 0 else 0)
+            n += count
+        if bar and phase == 0:
+            phase = 1
+        else:
+            phase = 0
+            i += count
+    return n
+
+
+@kernel
+def unsorted_items_nb(
+    events: np.ndarray, kept: int, after: int, items: np.ndarray, stamps: np.ndarray
+) -> int:
+    """The list of `exchange_items_nb` in order of events, for whoever sorts it."""
     n = 0
     for i in range(events.shape[0]):
-        if int(np.int64(events[i]["kind"])) == EV_BAR:
-            items[n] = 2 * i + 1
+        bar = int(np.int64(events[i]["kind"])) == EV_BAR
+        if i >= kept or events[i]["ts_venue"] > after:
+            items[n] = 2 * i + 1 if bar else 2 * i
             stamps[n] = events[i]["ts_venue"]
             n += 1
+        if bar and (i >= kept or events[i]["ts_local"] > after):
             items[n] = 2 * i
             stamps[n] = events[i]["ts_local"]
-        else:
-            items[n] = 2 * i
-            stamps[n] = events[i]["ts_venue"]
-        n += 1
+            n += 1
     return n

@@ -15,6 +15,8 @@ PARAMS_DTYPE = np.dtype(
         ("equity_ns", "<i8"),
         ("stale_ns", "<i8"),  # 0: never (bars)
         ("cost", "<f8"),  # round trip, fraction of notional
+        ("money", "<f8"),  # one money unit in quote currency
+        ("impact", "<f8"),  # expected impact a side: impact x sqrt(order / bar volume); 0 with a real book
         ("bars_per_year", "<f8"),
         ("quote_ns", "<i8"),
         ("quote_qty", "<i8"),  # lots
@@ -55,7 +57,8 @@ INST_DTYPE = np.dtype(
         ("low", "<f8"),
         ("close", "<f8"),
         ("volume", "<f8"),  # base currency
-        ("bar_ts", "<i8"),
+        ("bar_open", "<i8"),  # when the bar began, ns
+        ("bar_ts", "<i8"),  # when it was known: its close
     ]
 )
 """What the engine keeps of an instrument, a row each."""

@@ -69,8 +69,8 @@ def timers_nb(s: Any) -> None:
 
 
 @kernel
-def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any) -> None:
-    """Fold event `i`: ingest, bars and decisions, protection, gate."""
+def fold_nb(s: Any, events: np.ndarray, i: int) -> bool:
+    """The first phase: fold event `i` into books, bars, orders, ledger; whether more phases are due."""
     e = events[i]
     kind = int(np.int64(e["kind"]))
     s["clock"][CK_POS] += 1
@@ -78,17 +78,28 @@ def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any
         s["clock"][CK_NOW] = e["ts_local"]
     if kind < EV_ACK:
         market_event_nb(s, events, i)
-    elif kind <= EV_CANCELED:
+        return bool(s["n"][N_BARS_DUE] > 0 or s["n"][N_INTENTS] > 0)
+    if kind <= EV_CANCELED:
         answer_nb(s, events, i)
     elif kind == EV_TIMER:
         timers_nb(s)
     else:
         control_event_nb(s, events, i)
+    return True
+
+
+@kernel
+def decide_nb(s: Any, model: Any, user: Any, desk: Any) -> None:
+    """The second phase: decisions for the bars that have just closed."""
     due = s["n"][N_BARS_DUE]
-    if due > 0:
-        s["n"][N_BARS_DUE] = 0
-        for k in range(due):
-            bar_closed_nb(s, model, s["due"][k], user, desk)
+    s["n"][N_BARS_DUE] = 0
+    for k in range(due):
+        bar_closed_nb(s, model, s["due"][k], user, desk)
+
+
+@kernel
+def protect_and_send_nb(s: Any, kind: int) -> None:
+    """The last phases: protection after anything but market data, then the gate."""
     if kind >= EV_ACK:
         for inst in range(s["spec"].shape[0]):
             if s["inst"][inst]["protect"] != 0:
@@ -97,3 +108,16 @@ def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any
         first = s["n"][N_ORDERS]
         dispatch_nb(s)
         adopt_quotes_nb(s, first, s["n"][N_ORDERS])
+
+
+@kernel
+def step_nb(s: Any, model: Any, events: np.ndarray, i: int, user: Any, desk: Any) -> None:
+    """Fold event `i`: ingest, bars and decisions, protection, gate.
+
+    The model and the strategy's desk are many words: they are passed on only where a bar closed.
+    """
+    if not fold_nb(s, events, i):
+        return
+    if s["n"][N_BARS_DUE] > 0:
+        decide_nb(s, model, user, desk)
+    protect_and_send_nb(s, int(np.int64(events[i]["kind"])))

@@ -24,6 +24,7 @@ from bot4.kernels.ladder_nb import (
     ladder_qty_nb,
     ladder_set_nb,
     ladder_worse_nb,
+    side_set,
 )
 from bot4.market.scan_nb import Array
 from bot4.model import codes_nb as c
@@ -295,6 +296,37 @@ def fold_book_nb(book: BookState, ev: Any) -> int:
     if kind == c.EV_DEPTH_HEAD or kind == c.EV_SNAPSHOT_HEAD:
         return _head_nb(book, inst, ev)
     return 0
+
+
+@kernel
+def fold_levels_nb(sides: Array, top: Array, events: Array, i: int, end: int) -> int:
+    """Fold the depth levels events[i:end] up to the end of their frame; how many were folded.
+
+    Only plain cases are taken: EV_DEPTH of one instrument and one receive time while its frame is
+    being applied. It stops before the frame's last level and before anything else, which are
+    `fold_book_nb`'s; the result is the same as folding one by one. `sides` is the ladder's array.
+    """
+    first = events[i]
+    inst = np.int64(first["instrument"])
+    mode = top[inst]["mode"]
+    if mode != _APPLY and mode != _SNAPSHOT:
+        return 0
+    ts = first["ts_local"]
+    k = i
+    while k < end:
+        ev = events[k]
+        flags = int(np.int64(ev["flags"]))
+        if (
+            np.int64(ev["kind"]) != c.EV_DEPTH
+            or flags & c.FLAG_LAST
+            or ev["ts_local"] != ts
+            or np.int64(ev["instrument"]) != inst
+        ):
+            break
+        side = 1 - (flags & c.FLAG_BID)
+        side_set(sides[inst, side], int(side), ev["price"], ev["qty"])
+        k += 1
+    return k - i
 
 
 @kernel

@@ -16,7 +16,7 @@ from bot4.model.errors import DataError
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.times import NS
 from bot4.ports.journal import Journal
-from bot4.research.session import Chosen, LoadedModel, Progress, Session, assemble, describe
+from bot4.research.session import Chosen, LoadedModel, Progress, Session, assemble, describe, nil_costs
 from bot4.storage.lake import Dataset
 
 SETTLE_NS = NS["s"]
@@ -122,16 +122,10 @@ class Backtest:
         return session, self.feed(), finish
 
     def run(self, journal: Journal, progress: Progress | None = None) -> dict[str, Any]:
-        """Fold the whole data set; the results after costs. The journal is closed, whatever happens."""
-        try:
-            return self._run(journal, progress)
-        finally:
-            journal.close()
-
-    def _run(self, journal: Journal, progress: Progress | None) -> dict[str, Any]:
+        """Fold the whole data set; the results after costs."""
         session, feed, finish = self.session(journal)
         seconds = fold(session, feed, finish, self.dataset.rows, progress)
-        warnings = [*self.dataset.warnings, *feed.warnings]
+        warnings = [*self.dataset.warnings, *feed.warnings, *nil_costs(self.settings)]
         if self.chosen.code == "hybrid" and self.model.path is None:
             warnings.append("no model: the ML half abstains, so that the fused score stays within 0.5")
         return session.end(finish + SETTLE_NS, seconds, {"warnings": warnings, "seconds": round(seconds, 3)})

@@ -27,6 +27,20 @@ from bot4.storage.journal import JournalReader
 
 Array = np.ndarray[Any, Any]
 
+KEPT = (
+    "events",
+    "events_per_second",
+    "quarantined",
+    "anomalies",
+    "funding_substituted",
+    "mode",
+    "mode_reason",
+    "ended_by",
+    "decision_hash",
+    "state_hash",
+)
+"""What of a run's summary the report shows beside the metrics, which are computed anew."""
+
 
 def _join(parts: list[Array], dtype: np.dtype[Any]) -> Array:
     rows: Array = np.concatenate(parts) if parts else np.empty(0, dtype)
@@ -105,7 +119,7 @@ def money_exp(meta: dict[str, Any]) -> int:
 
 
 def _summary(meta: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
-    data = dict(summary)
+    data = {key: summary[key] for key in KEPT if key in summary}
     if "funding" in summary:
         data["funding_units"] = _units(meta, summary["funding"])
     if "gap_loss" in summary:
@@ -117,7 +131,9 @@ def _meta(
     folder: Path, meta: dict[str, Any], summary: dict[str, Any], whole: bool, torn: int
 ) -> dict[str, Any]:
     data = meta["data"]
-    warnings = list(summary.get("warnings", []))
+    warnings = [
+        w for w in summary.get("warnings", []) if not w.startswith("no model")
+    ]  # the page says so itself
     if not whole:
         warnings.append("the journal has no last block: the run was cut off, figures are as far as it goes")
     if torn:

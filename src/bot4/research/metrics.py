@@ -296,6 +296,8 @@ def _curve_figures(ts: Array, equity: Array) -> dict[str, Any]:
     per_year = YEAR_NS / step
     fall = max_drawdown(ts, equity)
     growth = cagr(ts, equity)
+    if len(ts) < 2 or ts[-1] - ts[0] < DAY_NS:
+        returns = returns[:0]  # less than a day, stretched to a year, says nothing
     return {
         "total_return": total_return(equity),
         "cagr": growth,

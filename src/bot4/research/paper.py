@@ -65,29 +65,47 @@ class GenerativeSource:
 
 
 class RecordedSource:
-    """Recorded chunks, handed out by time."""
+    """Recorded chunks, handed out by time.
+
+    An event is due as soon as it happens at the venue, which for a bar is its opening print: the
+    simulated exchange must see it then, the engine when it is received.
+    """
 
     def __init__(self, chunks: Iterator[np.ndarray[Any, Any]], start_ns: int) -> None:
         self.start_ns = start_ns
         self._chunks = chunks
         self._held = np.empty(0, EVENT_DTYPE)
+        self._due = np.empty(0, np.int64)  # of each held event or of a later one, whichever is first
+        self._next_due = -(2**63)  # of the chunk that was read last
         self._over = False
+        self._asked = self._last = start_ns
+
+    def _read(self) -> None:
+        """Hold one chunk more."""
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            self._over = True
+            return
+        self._held = np.concatenate([self._held, chunk])
+        due = np.minimum(self._held["ts_venue"], self._held["ts_local"])
+        self._due = np.minimum.accumulate(due[::-1])[::-1]
+        self._next_due = int(due[-len(chunk) :].min())
 
     def until(self, ts: int) -> np.ndarray[Any, Any]:
-        """The recorded events up to `ts`."""
-        while not self._over and (len(self._held) == 0 or self._held["ts_local"][-1] <= ts):
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                self._over = True
-            else:
-                self._held = np.concatenate([self._held, chunk])
-        n = int(np.searchsorted(self._held["ts_local"], ts, side="right"))
-        given, self._held = self._held[:n].copy(), self._held[n:]
+        """The recorded events that are due by `ts`, and those received before one of them."""
+        while not self._over and self._next_due <= ts:
+            self._read()
+        n = int(np.searchsorted(self._due, ts, side="right"))
+        given = self._held[:n].copy()
+        self._held, self._due = self._held[n:], self._due[n:]
+        self._asked = ts
+        if n:
+            self._last = int(given["ts_local"][-1])
         return given
 
     def finished(self) -> bool:
-        """Whether the recording is used up."""
-        return self._over and len(self._held) == 0
+        """Whether the recording is used up, and its last event received."""
+        return self._over and len(self._held) == 0 and self._asked >= self._last
 
 
 @dataclass

@@ -22,10 +22,13 @@ from bot4.engine.driver import Driver
 from bot4.engine.loop_nb import no_strategy_nb
 from bot4.engine.state import Engine, state_hash
 from bot4.kernels.jit_nb import JIT_OFF
-from bot4.ledger.ledger_nb import conserved_nb, equity_nb
+from bot4.ledger.ledger_nb import conserved_nb, equity_nb, exposure_nb
 from bot4.model import names
+from bot4.model.codes_nb import MODE_NORMAL
 from bot4.model.errors import JournalError, SafetyError, StrategyError
+from bot4.model.events import EQUITY_DTYPE
 from bot4.model.feature_layout_nb import FEATURE_NAMES
+from bot4.model.times import instant_text
 from bot4.ports import journal as port
 from bot4.ports.journal import Journal
 from bot4.signals.ml.artifact import load_model
@@ -45,6 +48,18 @@ Progress = Callable[[float, float, str], None]
 BUILT_IN = ("hybrid", "trend_cross", "quoter")
 FEATURE_INDEX = {name: k for k, name in enumerate(FEATURE_NAMES)}
 NO_MODEL = "no model: the ML half abstains"
+
+COSTS = ("fees.maker", "fees.taker", "fees.funding_substitute", "venue.half_spread", "venue.impact")
+
+
+def nil_costs(settings: Settings) -> list[str]:
+    """A warning for each cost that is set to nothing: results without it flatter."""
+    return [
+        f"{name} is set to 0: the results leave this cost out"
+        for name in COSTS
+        if float(settings[name]) == 0.0
+    ]
+
 
 _none: list[Any] = []
 
@@ -215,15 +230,41 @@ class Session:
             "state_hash": state_hash(e),
         }
 
+    def stopped(self) -> list[str]:
+        """A line when trading stopped by itself and did not resume."""
+        control = self.engine.safety.control[0]
+        if control["mode"] == MODE_NORMAL:
+            return []
+        return [
+            f"no new positions since {instant_text(int(control['mode_since']))}: mode "
+            f"{names.MODES[int(control['mode'])]} because of {names.reason(control['mode_reason'])}"
+        ]
+
+    def last_sample(self) -> np.ndarray[Any, Any]:
+        """A point of the equity curve for this instant."""
+        e = self.engine
+        gross, net = exposure_nb(e.ledger, e.spec)
+        row = np.zeros(1, EQUITY_DTYPE)
+        row["ts"] = e.clock[lay.CK_NOW]
+        row["equity"] = equity_nb(e.ledger, e.spec)
+        row["cash"] = e.ledger.account[0]["cash"]
+        row["exposure"], row["net"] = gross, net
+        row["drawdown"] = e.risk.state[0]["drawdown"]
+        row["price"] = e.inst[0]["mark"]
+        row["mode"] = e.safety.control[0]["mode"]
+        return row
+
     def end(self, limit: int, seconds: float, extra: Mapping[str, Any]) -> dict[str, Any]:
         """Check the books, write the last block, close the journal; the results."""
         if not conserved_nb(self.engine.ledger):
             raise SafetyError(
                 "the ledger does not balance: cash + cost + fees + funding - realised != initial"
             )
+        self.journal.append(port.EQUITY, self.last_sample())
         summary = self.results()
         summary["events_per_second"] = round(summary["events"] / seconds, 1) if seconds > 0 else 0.0
         summary.update(extra)
+        summary["warnings"] = [*summary.get("warnings", []), *self.stopped()]
         self.journal.append(port.END, {"limit": limit, "summary": summary})
         self.journal.close()
         return summary

@@ -15,6 +15,7 @@ that names the block.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -167,6 +168,11 @@ class FileJournal:
             self._file.close()
         except OSError as error:
             raise self._failed(error) from error
+
+    def release(self) -> None:
+        """Let go of the file after a failure; nothing more is promised. After `close` it does nothing."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _failed(self, error: OSError) -> StorageError:
         return StorageError(

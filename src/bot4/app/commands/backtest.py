@@ -29,8 +29,7 @@ def backtest(
     settings = bootstrap.settings_of(config, sets, strategy)
     task = bootstrap.backtest_of(data, settings, model, seed, start, end)
     folder = bootstrap.journal_folder(out, "backtest")
-    journal = bootstrap.open_journal(folder, settings)
-    with bootstrap.progress(as_json) as bar:
+    with bootstrap.new_journal(folder, settings) as journal, bootstrap.progress(as_json) as bar:
         summary = task.run(journal, bar)
         if verify:
             summary["look_ahead"] = verify_no_look_ahead(task, folder, bar)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,9 @@ def report(*, journal: Path, out: Path, as_json: bool) -> dict[str, Any] | None:
     record = read_record(journal)
     page = render(record)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=out.parent, prefix=f".{out.name}.", delete=False
-        ) as file:
-            file.write(page)
-        Path(file.name).replace(out)
+        part = out.with_name(f".{out.name}.part")
+        part.write_text(page, encoding="utf-8")
+        part.replace(out)
     except OSError as error:
         raise StorageError(
             f"report {out}: {error.strerror or error}; name a writable file with --out"

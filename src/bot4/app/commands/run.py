@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,14 @@ from bot4.app.commands.stop import control_dir
 from bot4.app.config import Config
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
-from bot4.engine.feed import first_look
+from bot4.engine.feed import Feed, first_look
 from bot4.engine.intake import import_bars, import_frames
 from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
 from bot4.ports.alarm import Level
 from bot4.research.backtest import Backtest, bar_interval, plan_for
 from bot4.research.paper import GenerativeSource, Paper, RecordedSource, Source
-from bot4.research.session import Chosen, LoadedModel, Session, assemble, choose, describe, load
+from bot4.research.session import Chosen, LoadedModel, Session, assemble, choose, describe, load, nil_costs
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.journal import FileJournal
@@ -32,6 +32,7 @@ from bot4.storage.lake import Dataset
 from bot4.venues.simulator.generative import GenParams
 from bot4.venues.simulator.generative import instrument as generative_instrument
 
+SYNTHETIC_BAR = 180 * 10**9
 SYNTHETIC_START = 1_704_067_200 * 10**9  # 2024-01-01T00:00:00Z, a label: the market is made up
 
 
@@ -86,7 +87,7 @@ def _generative(
         chosen,
         (generative_instrument(params),),
         bars=False,
-        bar_ns=bar_interval(settings.values, duration_ns("1d")),
+        bar_ns=settings["bars.interval"] or SYNTHETIC_BAR,
         start=SYNTHETIC_START - 1,
         end=SYNTHETIC_START + duration_ns("1d"),
         seed=seed,
@@ -108,7 +109,7 @@ def _recorded(
     seed: int,
     journal: FileJournal,
     named: str,
-) -> tuple[Session, Source]:
+) -> tuple[Session, Source, Feed]:
     first, last, bars = first_look(dataset)
     if first == last == 0:
         raise ConfigError(f"{named}: nothing in it can be traded on")
@@ -126,7 +127,7 @@ def _recorded(
     meta = describe("paper", settings.to_json(), plan, chosen, model, data)
     session = assemble(meta, settings.values, plan, chosen, model, journal, keep_market=True)
     feed = Backtest(dataset, settings.values, settings.to_json(), chosen, model, seed).feed()
-    return session, RecordedSource(iter(feed), first)
+    return session, RecordedSource(iter(feed), first), feed
 
 
 def run(
@@ -155,25 +156,24 @@ def run(
     duration = None if for_ is None else duration_ns(for_)
     folder = bootstrap.journal_folder(out, "paper")
     pace = speed if speed is not None else (0.0 if bars else float(settings["run.speed"]))
-    with tempfile.TemporaryDirectory(prefix="bot4-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="bot4-") as scratch, ExitStack() as held:
         with bootstrap.progress(as_json) as bar:
             data = Path(scratch) / "data"
             if frames:
                 import_frames(frames, venue, data, progress=bar)
             if bars:
                 import_bars(bars, instrument, timeframe, data, progress=bar)
-            journal = bootstrap.open_journal(folder, settings)
+            journal = held.enter_context(bootstrap.new_journal(folder, settings))
+            feed = None
             if frames or bars:
                 named = ", ".join(map(str, frames)) or str(bars)
-                session, source = _recorded(
+                session, source, feed = _recorded(
                     Dataset.open(data), settings, chosen, loaded, seed, journal, named
                 )
             else:
                 session, source = _generative(settings, chosen, loaded, seed, journal)
             session.driver.warm()
-        document = _trade(
-            session, source, settings, pace, duration, synthetic=not (frames or bars), quiet=as_json
-        )
+        document = _trade(session, source, settings, pace, duration, feed=feed, quiet=as_json)
     document = {**figures(folder), **document, "journal": str(folder)}
     if as_json:
         return document
@@ -189,9 +189,10 @@ def _trade(
     speed: float,
     duration: int | None,
     *,
-    synthetic: bool,
+    feed: Feed | None,
     quiet: bool,
 ) -> dict[str, Any]:
+    synthetic = feed is None
     observer = Observer(
         session,
         synthetic=synthetic,
@@ -212,8 +213,10 @@ def _trade(
         )
         limit, why, seconds = paper.run()
         cause = switch.cause
-    warnings = []
-    if synthetic:
+    warnings = nil_costs(settings.values)
+    if feed is not None:
+        warnings += [*feed.dataset.warnings, *feed.warnings]
+    else:
         warnings.append("synthetic market: results say nothing about any real market")
     if session.meta["model"]["path"] is None and session.plan.strategy == "hybrid":
         warnings.append("no model: the ML half abstains, so that the fused score stays within 0.5")

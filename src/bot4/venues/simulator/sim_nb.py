@@ -120,6 +120,29 @@ def sim_bar_open_nb(state: SimState, spec: Array, events: Array, i: int) -> None
 
 
 @kernel
+def sim_items_nb(state: SimState, spec: Array, events: Array, order: Array, order_ts: Array, k: int) -> int:
+    """The venue's side of all items from `k` on that have its time; the first item after them.
+
+    Item = event index x 2, +1 for the opening print of a bar. At one instant the venue's own
+    items come before everything else, so that they can be taken together.
+    """
+    sim = state.core[0]
+    ts = order_ts[k]
+    end = order.shape[0]
+    while k < end and order_ts[k] == ts:
+        i = order[k] >> 1
+        if order[k] & 1:
+            sim_bar_open_nb(state, spec, events, i)
+        elif np.int64(events[i]["kind"]) == EV_DEPTH and not np.int64(events[i]["flags"]) & FLAG_LAST:
+            sim["ctl"][C_NOW] = ts
+            book_depth(sim, spec, events, i)
+        else:
+            sim_market_nb(state, spec, events, i)
+        k += 1
+    return k
+
+
+@kernel
 def _write_slot(sim: Sim, slot: int, orders: Array, j: int) -> None:
     """Copy an order into a slot."""
     row = sim["orders"][slot]

@@ -1,0 +1,128 @@
+"""`bot4 doctor`: whether this machine is fit to run bot4."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bot4 import __version__
+from bot4.app.commands.stop import control_dir, running
+from bot4.kernels.jit_nb import CACHE_DIR, cache_is_warm
+
+NEEDED_DISK = 2 << 30
+NEEDED_MEMORY = 1 << 30
+
+
+def _check(name: str, state: str, found: str, advice: str = "") -> dict[str, str]:
+    return {"name": name, "state": state, "found": found, "advice": advice}
+
+
+def _python() -> dict[str, str]:
+    fit = (3, 11) <= sys.version_info[:2] < (3, 14)
+    return _check(
+        "python", "ok" if fit else "bad", platform.python_version(), "" if fit else "use Python 3.11 to 3.13"
+    )
+
+
+def _packages() -> list[dict[str, str]]:
+    found = []
+    for name in ("numpy", "numba", "polars", "msgspec", "typer", "rich"):
+        found.append(_check(name, "ok", importlib.metadata.version(name)))
+    if importlib.util.find_spec("sklearn") is None:
+        found.append(
+            _check("scikit-learn", "note", "absent", "needed by `bot4 train` only: pip install 'bot4[ml]'")
+        )
+    else:
+        found.append(_check("scikit-learn", "ok", importlib.metadata.version("scikit-learn")))
+    return found
+
+
+def _processor() -> dict[str, str]:
+    flags = ""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        line = next((x for x in info.read_text().splitlines() if x.startswith("flags")), "")
+        flags = " ".join(f for f in ("sse4_2", "avx2", "avx512f") if f in line.split())
+    return _check("processor", "ok", f"{os.cpu_count()} cores {platform.machine()} {flags}".strip())
+
+
+def _memory() -> dict[str, str]:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    fit = total >= NEEDED_MEMORY
+    return _check(
+        "memory", "ok" if fit else "bad", f"{total / 2**30:.1f} GiB", "" if fit else "bot4 needs 1 GiB"
+    )
+
+
+def _disk() -> dict[str, str]:
+    free = shutil.disk_usage(Path.cwd()).free
+    fit = free >= NEEDED_DISK
+    advice = "" if fit else "journals and data sets need room: free some space"
+    return _check("disk", "ok" if fit else "note", f"{free / 2**30:.1f} GiB free here", advice)
+
+
+def _writable(name: str, folder: Path) -> dict[str, str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return _check(name, "bad", f"{folder}: {error.strerror}", "make it writable, or set XDG_CACHE_HOME")
+    return _check(name, "ok", str(folder))
+
+
+def _kernels() -> dict[str, str]:
+    if cache_is_warm():
+        return _check("kernels", "ok", f"compiled in {CACHE_DIR}")
+    return _check("kernels", "note", "not compiled yet", "the first run compiles them, about two minutes")
+
+
+def _clock() -> dict[str, str]:
+    wall, steady = time.time_ns(), time.monotonic_ns()
+    time.sleep(0.05)
+    drift = abs((time.time_ns() - wall) - (time.monotonic_ns() - steady))
+    year = time.gmtime().tm_year
+    fit = drift < 5_000_000 and 2024 <= year < 2100
+    return _check(
+        "clock",
+        "ok" if fit else "bad",
+        f"{year}, {drift / 1e3:.0f} us off in 50 ms",
+        "" if fit else "check the system clock",
+    )
+
+
+def doctor(*, as_json: bool) -> dict[str, Any] | None:
+    """Run every check; nothing is changed but empty folders made."""
+    checks = [
+        _python(),
+        *_packages(),
+        _processor(),
+        _memory(),
+        _disk(),
+        _clock(),
+        _kernels(),
+        _writable("cache", CACHE_DIR),
+        _writable("control", control_dir()),
+        _check("runs alive", "ok", ", ".join(map(str, running())) or "none"),
+    ]
+    healthy = all(c["state"] != "bad" for c in checks)
+    if as_json:
+        return {"healthy": healthy, "version": __version__, "checks": checks}
+    table = Table("check", "state", "found", "advice", header_style="bold")
+    for c in checks:
+        style = {"ok": "green", "note": "yellow", "bad": "bold red"}[c["state"]]
+        table.add_row(c["name"], f"[{style}]{c['state']}[/]", c["found"], c["advice"])
+    Console().print(table)
+    print("healthy" if healthy else "not healthy: see the advice above")
+    return None
