@@ -33,9 +33,7 @@ BARS = SHARED / "data/ohlcv/btc_perp_1m_202201.csv.gz"
 
 def options(about: str, repeats: int = 7) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
-    parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=repeats, help="repeats of each contestant")
     parser.add_argument(
         "--peer-python", action="append", default=[], metavar="NAME=PATH", help="interpreter of a peer"

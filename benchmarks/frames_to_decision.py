@@ -276,7 +276,11 @@ def parity(frames: Frames) -> dict[str, Any]:
     names = {1: 1, 2: 2, 3: 3, 5: 5}  # EV_DEPTH_HEAD, EV_SNAPSHOT_HEAD, EV_DEPTH, EV_TRADE
     kind = np.array([names.get(int(k), 7) for k in rows["kind"]])
     levels = (kind == 3) | (kind == 5)
-    x = np.where(levels, (rows["flags"] & np.where(kind == 3, parser.c.FLAG_BID, parser.c.FLAG_BUYER_MAKER)) != 0, rows["x"])
+    x = np.where(
+        levels,
+        (rows["flags"] & np.where(kind == 3, parser.c.FLAG_BID, parser.c.FLAG_BUYER_MAKER)) != 0,
+        rows["x"],
+    )
     ours = np.column_stack([kind, rows["seq"], rows["price"], rows["qty"], x, np.where(levels, 0, rows["y"])])
     theirs = np.array(plain_rows(frames.json), np.int64)
     equal = ours.shape == theirs.shape and bool(np.array_equal(ours, theirs))
@@ -331,9 +335,7 @@ def main() -> int:
         return made[1]
 
     ours = Here("bot4, frame to decision", lambda: fresh(frames), whole, state)
-    parsing = Here(
-        "bot4, parser alone", lambda: parser.new_parser("BTCUSDT", 0, (1, 1), (3, 1)), parse
-    )
+    parsing = Here("bot4, parser alone", lambda: parser.new_parser("BTCUSDT", 0, (1, 1), (3, 1)), parse)
     decoding = Here("msgspec, typed structs alone", lambda: frames.json, decode_all)
     decoding.version = msgspec.__version__
     rounds = interleave([ours, parsing, decoding], a.repeats)

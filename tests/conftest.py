@@ -1,4 +1,4 @@
-"""What holds for all tests: no deadlines (a first call compiles), and `jit` tests only with compiled kernels."""
+"""For all tests: no deadlines (a first call compiles); `jit` tests only with compiled kernels."""
 
 import pytest
 from hypothesis import settings

@@ -158,6 +158,17 @@ def quote(ts, bid, ask, seq, inst=0, qty=10_000):
     return event(c.EV_BOOK_TICKER, ts, inst, price=bid, qty=qty, x=ask, y=qty, seq=seq)
 
 
+def book(ts, bid, ask, seq, inst=0, qty=10_000):
+    """A full book of one level a side."""
+    return np.concatenate(
+        [
+            event(c.EV_SNAPSHOT_HEAD, ts, inst, seq=seq),
+            event(c.EV_DEPTH, ts, inst, price=bid, qty=qty, flags=c.FLAG_BID),
+            event(c.EV_DEPTH, ts, inst, price=ask, qty=qty, flags=c.FLAG_LAST),
+        ]
+    )
+
+
 def trade(ts, price, qty, seq, inst=0, seller=False):
     flags = c.FLAG_BUYER_MAKER if seller else 0
     return event(c.EV_TRADE, ts, inst, price=price, qty=qty, seq=seq, flags=flags)

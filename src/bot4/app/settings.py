@@ -33,7 +33,7 @@ class Setting:
         """Turn the file's value into a number; ConfigError names the setting, the value and the rule."""
         try:
             value = _PARSERS[self.unit](raw)
-        except (ValueError, TypeError, ArithmeticError) as error:
+        except (ValueError, TypeError, ArithmeticError, ConfigError) as error:
             raise ConfigError(f"{self.name} = {raw!r}: {error}; write for example {self.default!r}") from None
         if self.choices and value not in self.choices:
             raise ConfigError(f"{self.name} = {raw!r}: choose one of {', '.join(self.choices)}")

@@ -74,7 +74,11 @@ class Driver:
         return int(self.engine.clock[lay.CK_POS])
 
     def _take(self, events: np.ndarray[Any, Any]) -> None:
-        """Join new events to what is left of the window, and list the exchange items anew."""
+        """Join new events to what is left of the window, and list the exchange items anew.
+
+        What the exchange saw before the last limit, but reached us only now, is still to be shown to the
+        simulated one: late, in order, before anything else. Only rows kept from before were shown already.
+        """
         limit = self._limit
         window = self._left_over(events)
         self._window = window
@@ -85,9 +89,10 @@ class Driver:
             self._room = np.empty(2 * len(window), np.int64)
             self._room_ts = np.empty(2 * len(window), np.int64)
         items, stamps = self._room, self._room_ts
-        n = loop.exchange_items_nb(window, limit, items, stamps)
+        kept = len(window) - len(events)
+        n = loop.exchange_items_nb(window, kept, limit, items, stamps)
         if n < 0:
-            n = loop.unsorted_items_nb(window, limit, items, stamps)
+            n = loop.unsorted_items_nb(window, kept, limit, items, stamps)
             order = np.argsort(stamps[:n], kind="stable")
             items[:n], stamps[:n] = items[:n][order], stamps[:n][order]
         self._items, self._stamps = items[:n], stamps[:n]
@@ -116,7 +121,7 @@ class Driver:
         self.flush()
 
     def tell(self, kind: int, x: int, y: int = 0, *, instrument: int = 0, flags: int = 0) -> None:
-        """Fold a word of the cold plane (EV_KILL, EV_MODE, EV_VIEW) now."""
+        """Fold a word of the cold plane (EV_KILL, EV_MODE, EV_VIEW) now; it is journalled on return."""
         event = np.zeros(1, EVENT_DTYPE)
         event["kind"] = kind
         event["x"] = x
@@ -126,6 +131,7 @@ class Driver:
         event["ts_local"] = event["ts_venue"] = self.now
         self._say(event)
         self._run(self._limit)
+        self.flush()
 
     def kill(self, reason: int) -> None:
         """Raise the kill latch inside the fold: cancel, flatten, refuse from here on."""

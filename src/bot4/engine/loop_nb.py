@@ -106,7 +106,7 @@ def record_input_nb(s: Any, events: np.ndarray, i: int) -> None:
 @kernel
 def plain_level_nb(events: np.ndarray, i: int) -> bool:
     """Whether event `i` is a depth level inside a frame."""
-    return np.int64(events[i]["kind"]) == EV_DEPTH and not np.int64(events[i]["flags"]) & FLAG_LAST
+    return int(np.int64(events[i]["kind"])) == EV_DEPTH and not int(np.int64(events[i]["flags"])) & FLAG_LAST
 
 
 @kernel
@@ -225,8 +225,12 @@ def first_after_nb(events: np.ndarray, ts: int) -> int:
 
 
 @kernel
-def exchange_items_nb(events: np.ndarray, after: int, items: np.ndarray, stamps: np.ndarray) -> int:
-    """List the exchange-side items of `events` later than `after`: a bar has two, anything else one.
+def exchange_items_nb(
+    events: np.ndarray, kept: int, after: int, items: np.ndarray, stamps: np.ndarray
+) -> int:
+    """List the exchange-side items of `events`: a bar has two, anything else one.
+
+    The first `kept` rows were here before: only their items later than `after` are still to be shown.
 
     In order of time, items of one time in order of events. The lists come nearly in order, in runs of one
     time (the levels of a frame), so each run is moved to its place; -1 when that would take too long.
@@ -237,15 +241,15 @@ def exchange_items_nb(events: np.ndarray, after: int, items: np.ndarray, stamps:
     i = 0
     phase = 0
     while i < total:
-        bar = np.int64(events[i]["kind"]) == EV_BAR
+        bar = int(np.int64(events[i]["kind"])) == EV_BAR
         ts = events[i]["ts_local"] if phase == 1 else events[i]["ts_venue"]
         count = 1
         if not bar:
             while i + count < total and events[i + count]["ts_venue"] == ts:
-                if np.int64(events[i + count]["kind"]) == EV_BAR:
+                if int(np.int64(events[i + count]["kind"])) == EV_BAR or i + count == kept:
                     break
                 count += 1
-        if ts > after:
+        if i >= kept or ts > after:
             place = n
             while place > 0 and stamps[place - 1] > ts:
                 place -= 1
@@ -268,16 +272,18 @@ def exchange_items_nb(events: np.ndarray, after: int, items: np.ndarray, stamps:
 
 
 @kernel
-def unsorted_items_nb(events: np.ndarray, after: int, items: np.ndarray, stamps: np.ndarray) -> int:
+def unsorted_items_nb(
+    events: np.ndarray, kept: int, after: int, items: np.ndarray, stamps: np.ndarray
+) -> int:
     """The list of `exchange_items_nb` in order of events, for whoever sorts it."""
     n = 0
     for i in range(events.shape[0]):
-        bar = np.int64(events[i]["kind"]) == EV_BAR
-        if events[i]["ts_venue"] > after:
+        bar = int(np.int64(events[i]["kind"])) == EV_BAR
+        if i >= kept or events[i]["ts_venue"] > after:
             items[n] = 2 * i + 1 if bar else 2 * i
             stamps[n] = events[i]["ts_venue"]
             n += 1
-        if bar and events[i]["ts_local"] > after:
+        if bar and (i >= kept or events[i]["ts_local"] > after):
             items[n] = 2 * i
             stamps[n] = events[i]["ts_local"]
             n += 1

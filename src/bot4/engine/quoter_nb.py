@@ -16,6 +16,7 @@ from bot4.model.codes_nb import (
     D_REFUSED,
     FOR_QUOTE,
     MODE_NORMAL,
+    R_BOOK_INVALID,
     R_MODE,
     R_OK,
     R_REQUOTE,
@@ -106,6 +107,8 @@ def quoter_nb(s: Any, inst: int) -> None:
         row = s["inst"][inst]
         keep_quote_nb(s, inst, row["bid_id"], -1)
         keep_quote_nb(s, inst, row["ask_id"], -1)
+        if reason == R_OK:
+            reason = R_BOOK_INVALID
         record_nb(s, inst, D_REFUSED, reason, 0, 0)
         return
     pos = s["positions"][inst]["qty"]

@@ -78,7 +78,7 @@ def fold_nb(s: Any, events: np.ndarray, i: int) -> bool:
         s["clock"][CK_NOW] = e["ts_local"]
     if kind < EV_ACK:
         market_event_nb(s, events, i)
-        return s["n"][N_BARS_DUE] > 0 or s["n"][N_INTENTS] > 0
+        return bool(s["n"][N_BARS_DUE] > 0 or s["n"][N_INTENTS] > 0)
     if kind <= EV_CANCELED:
         answer_nb(s, events, i)
     elif kind == EV_TIMER:

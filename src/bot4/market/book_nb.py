@@ -315,7 +315,7 @@ def fold_levels_nb(sides: Array, top: Array, events: Array, i: int, end: int) ->
     k = i
     while k < end:
         ev = events[k]
-        flags = np.int64(ev["flags"])
+        flags = int(np.int64(ev["flags"]))
         if (
             np.int64(ev["kind"]) != c.EV_DEPTH
             or flags & c.FLAG_LAST
@@ -324,7 +324,7 @@ def fold_levels_nb(sides: Array, top: Array, events: Array, i: int, end: int) ->
         ):
             break
         side = 1 - (flags & c.FLAG_BID)
-        side_set(sides[inst, side], side, ev["price"], ev["qty"])
+        side_set(sides[inst, side], int(side), ev["price"], ev["qty"])
         k += 1
     return k - i
 

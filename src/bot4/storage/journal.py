@@ -7,9 +7,10 @@ number, hash of the last block before it). Then follow blocks:
 
 `hash` is BLAKE2b-256 over the previous block's hash, the header fields and the payload, so that an
 edit, a deletion, an insertion or a swap of blocks is found at the first block it touches. A block
-that the end of the last file cuts short is a torn tail: it was never acknowledged, and opening for
-append removes it. The CRC-32 covers the fields before it, so that a damaged length is not mistaken
-for a torn tail. Any other mismatch is damage and is an error that names the block.
+that the end of the last file cuts short, or a last file cut off in its own header, is a torn tail: it
+was never acknowledged, and opening for append removes it. The CRC-32 covers the fields before it, so
+that a damaged length is not mistaken for a torn tail. Any other mismatch is damage and is an error
+that names the block.
 """
 
 from __future__ import annotations
@@ -107,10 +108,15 @@ class FileJournal:
         self._file: BinaryIO = path.open("r+b", buffering=1 << 20)
         self._file.truncate(reader.good_bytes)
         self._file.seek(reader.good_bytes)
+        if reader.good_bytes == 0:
+            self._start_segment()
 
     def _open_segment(self) -> None:
         path = self.folder / f"segment-{self._number:06d}.b4j"
         self._file = path.open("xb", buffering=1 << 20)
+        self._start_segment()
+
+    def _start_segment(self) -> None:
         self._file.write(_FILE.pack(_MAGIC_FILE, FORMAT, self._number, self._last))
 
     def append(self, kind: int, payload: np.ndarray[Any, Any] | dict[str, Any]) -> None:
@@ -152,7 +158,9 @@ class FileJournal:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """Flush, fsync unless 'never', close."""
+        """Flush, fsync unless 'never', close; a second time does nothing."""
+        if self._file.closed:
+            return
         try:
             self._file.flush()
             if self._fsync != "never":
@@ -198,6 +206,9 @@ class JournalReader:
             with path.open("rb") as file:
                 start = file.read(_FILE.size)
                 if len(start) < _FILE.size:
+                    if last_file and number > 0:  # cut off while the segment was being started
+                        self.good_bytes, self.torn_bytes = 0, len(start)
+                        return
                     raise JournalError(f"journal {path}: the segment header is cut short")
                 magic, fmt, stated, previous = _FILE.unpack(start)
                 if magic != _MAGIC_FILE or fmt != FORMAT:

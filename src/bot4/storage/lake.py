@@ -161,8 +161,15 @@ class Dataset:
         return next((source for source in self.sources if source.sha256 == sha256), None)
 
     def content_hash(self) -> str:
-        """sha256 over the parts' hashes, whatever the order of imports."""
-        return hashlib.sha256("\n".join(sorted(part.sha256 for part in self.parts)).encode()).hexdigest()
+        """sha256 over all that the rows follow from, whatever the order of imports.
+
+        That is each part's bytes, the steps that its integers count, its instrument, and its clock's offset.
+        """
+        lines = []
+        for part in self.parts:
+            item, offset = self.instruments[part.instrument], self.sources[part.source].clock_offset_ns
+            lines.append(f"{part.sha256} {part.tick} {part.lot} {item.venue} {item.symbol} {offset}")
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     def verify(self) -> list[str]:
         """What is wrong with the parts on disk, one line each; empty if nothing is."""
