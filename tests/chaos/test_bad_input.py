@@ -351,13 +351,17 @@ def test_a_full_disk_under_a_journal_loses_nothing_committed(tmp_path, kind):
     with small_disk(kind, tmp_path / "disk", 64 << 10):
         journal = FileJournal(tmp_path / "disk" / "j")
         committed = 0
-        with pytest.raises(StorageError, match="intact"):
-            for k in range(1000):
-                rows["seq"] = k
+        error = None
+        while error is None and committed < 1000:
+            rows["seq"] = committed
+            try:
                 journal.append(port.MARKET, rows)
                 journal.commit()
-                committed = k + 1
+                committed += 1
+            except StorageError as raised:
+                error = raised
         journal.release()
+        assert "intact" in str(error)
         assert 5 < committed < 100
         kept = [int(b.payload["seq"][0]) for b in JournalReader(tmp_path / "disk" / "j").blocks()]
         assert kept[:committed] == list(range(committed))
@@ -482,15 +486,18 @@ def test_a_flipped_byte_in_the_torn_tail_of_a_cut_journal_is_never_accepted(tmp_
         k = rng.randrange(disk._FILE.size, cut)
         damaged[k] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
+        named = None
         try:
             kept, torn = read_all(copy)
         except JournalError as error:
+            named = str(error)
+        if named is not None:
             hit = number if k >= start else next(n for n, (a, b) in enumerate(blocks) if a <= k < b)
-            assert f"block {hit} " in str(error)
-        else:
-            assert k >= start, "damage outside the torn tail was accepted"
-            assert kept == list(range(number))
-            assert torn == cut - start
+            assert f"block {hit} " in named
+            continue
+        assert k >= start, "damage outside the torn tail was accepted"
+        assert kept == list(range(number))
+        assert torn == cut - start
 
 
 def test_a_torn_tail_is_cut_off_on_reopening_and_nothing_committed_is_lost(tmp_path, journal):

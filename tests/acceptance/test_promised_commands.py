@@ -18,7 +18,7 @@ from bot4.storage.lake import Dataset
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import markets as m
 
-ROWS = m.walk(1200, seed=11)
+ROWS = m.walk(1500, seed=11)  # more than a day, so that a Sharpe ratio is defined
 LIVELY = {"vol": 40.0}
 BACKTEST = {
     "events": int,
