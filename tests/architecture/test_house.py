@@ -97,10 +97,16 @@ def test_the_list_of_allowed_clocks_is_not_stale():
 
 @pytest.mark.parametrize(
     "text",
-    ["import time", "from time import monotonic", "import numpy as np\nnp.random.rand()", "import os\nos.urandom(4)",
-    
-     "import datetime as dt\ndt.datetime.now()", "from uuid import uuid4", "def f():\n    import random"],
-)  # fmt: skip
+    [
+        "import time",
+        "from time import monotonic",
+        "import numpy as np\nnp.random.rand()",
+        "import os\nos.urandom(4)",
+        "import datetime as dt\ndt.datetime.now()",
+        "from uuid import uuid4",
+        "def f():\n    import random",
+    ],
+)
 def test_the_walk_would_see_a_clock(text):
     assert clocks(ast.parse(text))
 
