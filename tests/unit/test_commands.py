@@ -101,8 +101,18 @@ def test_other_strategies(bars, tmp_path, capsys, strategy):
 
 
 def test_part_of_the_data(bars, tmp_path, capsys):
-    d = answer(capsys, "backtest", "--data", bars.folder, "--out", tmp_path / "j", "--start", "2024-01-01T02:00:00Z",
-               "--end", "2024-01-01T03:00:00Z")  # fmt: skip
+    d = answer(
+        capsys,
+        "backtest",
+        "--data",
+        bars.folder,
+        "--out",
+        tmp_path / "j",
+        "--start",
+        "2024-01-01T02:00:00Z",
+        "--end",
+        "2024-01-01T03:00:00Z",
+    )
     assert d["market_events"] == 60
     assert (
         bot4("backtest", "--data", bars.folder, "--out", tmp_path / "k", "--start", "2030-01-01T02:00:00Z")
@@ -313,8 +323,23 @@ def test_data_import_list_check(tmp_path, capsys):
     (tmp_path / "r.csv").write_text(f"ts,rate\n{scene.START // 10**6},0.0001\n")
     d = answer(capsys, "data", "import", tmp_path / "f", "--venue", "binance-usdm", "--out", tmp_path / "d")
     assert d["events"] > 100
-    b = answer(capsys, "data", "import", "--bars", tmp_path / "b.csv", "--instrument", "ETH-USDT-PERP", "--timeframe",
-               "1m", "--market", "perp", "--funding", tmp_path / "r.csv", "--out", tmp_path / "d")  # fmt: skip
+    b = answer(
+        capsys,
+        "data",
+        "import",
+        "--bars",
+        tmp_path / "b.csv",
+        "--instrument",
+        "ETH-USDT-PERP",
+        "--timeframe",
+        "1m",
+        "--market",
+        "perp",
+        "--funding",
+        tmp_path / "r.csv",
+        "--out",
+        tmp_path / "d",
+    )
     assert b["events"] == 21
     assert {row["symbol"] for row in answer(capsys, "data", "list", tmp_path / "d")["instruments"]} >= {
         "BTC-USDT-PERP"
@@ -322,15 +347,29 @@ def test_data_import_list_check(tmp_path, capsys):
     assert answer(capsys, "data", "check", tmp_path / "d")["ok"]
     for command in ("list", "check"):
         assert bot4("data", command, tmp_path / "d") in (0, None)
-    assert bot4("data", "import", "--bars", tmp_path / "b.csv", "--instrument", "X-USDT", "--timeframe", "1m", "--out",
-                tmp_path / "e") in (0, None)  # fmt: skip
+    assert bot4(
+        "data",
+        "import",
+        "--bars",
+        tmp_path / "b.csv",
+        "--instrument",
+        "X-USDT",
+        "--timeframe",
+        "1m",
+        "--out",
+        tmp_path / "e",
+    ) in (0, None)
     for wrong in ([], [tmp_path / "f"], ["--bars", tmp_path / "b.csv"], ["--funding", tmp_path / "r.csv"]):
         assert bot4("data", "import", *wrong, "--out", tmp_path / "x") == 2
 
 
 def test_reports_of_several_imports_add_up():
-    joined = join([{"n": 1, "l": [1], "d": {"a": 1}, "clock_offset_ns": 5, "ok": True, "s": "x"},
-                   {"n": 2, "l": [2], "d": {"a": 2, "b": 1}, "clock_offset_ns": 7, "ok": False, "s": "y"}])  # fmt: skip
+    joined = join(
+        [
+            {"n": 1, "l": [1], "d": {"a": 1}, "clock_offset_ns": 5, "ok": True, "s": "x"},
+            {"n": 2, "l": [2], "d": {"a": 2, "b": 1}, "clock_offset_ns": 7, "ok": False, "s": "y"},
+        ]
+    )
     assert joined == {"n": 3, "l": [1, 2], "d": {"a": 3, "b": 1}, "clock_offset_ns": 7, "ok": False, "s": "y"}
 
 
@@ -520,7 +559,8 @@ def test_the_observer_tells_what_stands_in_the_engine(tmp_path, bars):
     held = [s for s in looks if s["positions"]]
     assert held
     row = held[0]["positions"][0]
-    assert row["stop"] and row["target"]
+    assert row["stop"]
+    assert row["target"]
     assert any(s["decisions"] for s in looks)
     assert {v["source"] for v in last["signals"][0]["votes"]}
     assert len(last["limits"]) == 4
@@ -539,9 +579,11 @@ def test_folders_of_runs(tmp_path, monkeypatch):
     assert new_journal_folder(tmp_path, "a", "s").name == "a-s-3"
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("")
-    with pytest.raises(StorageError, match="not empty"):
-        with bootstrap.new_journal(tmp_path / "full", load_config()):
-            pass
+    with (
+        pytest.raises(StorageError, match="not empty"),
+        bootstrap.new_journal(tmp_path / "full", load_config()),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(300, 60), (299, 15), (75, 15), (25, 5), (5, 1), (0, 1)])
@@ -550,14 +592,9 @@ def test_the_bar_follows_the_span(minutes, seconds):
     assert bar_interval(load_config(None, ["bars.interval=7s"]).values, 0) == 7 * scene.S
 
 
-def test_the_first_run_says_that_it_compiles(monkeypatch, tmp_path):
-    told = []
-    monkeypatch.setattr(bootstrap, "cache_is_warm", lambda: False)
-    monkeypatch.setattr(bootstrap.ProgressBar, "__call__", lambda self, *a: told.append(a))
-    with bootstrap.progress(True):
-        pass
-    assert "compiling" in told[0][2]
+def test_alarms_go_to_stderr(capsys):
     run_command.StderrAlarm().tell("info", "x [y]")
+    assert capsys.readouterr().err == "info: x [y]\n"
 
 
 def test_results_say_what_the_ledger_says(journal):
