@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import BARS, Here, Peer, figures, finish, interleave, interpreters, options, ratio, start_peer
 
 from bot4.app import config
 from bot4.app.bootstrap import backtest_of
@@ -34,6 +33,7 @@ from bot4.model.codes_nb import EV_FILL
 from bot4.ports import journal as port
 from bot4.ports.journal import FakeJournal
 from bot4.research.backtest import Backtest, fold
+from common import BARS, Here, Peer, figures, finish, interleave, interpreters, options, ratio, start_peer
 
 FAST, SLOW = 20, 50
 MINUTE = 60 * 10**9
@@ -186,7 +186,7 @@ def main() -> int:
             for name in parity
             if name != "plain"
         )
-        rounds = interleave([us, *peers], a.repeats)
+        rounds = interleave([us, *peers], a.repeats, warm=True)
         table = [figures(one, rounds[one.name], a.count) for one in (us, *peers)]
         table[0]["result"] = rounds["bot4"][-1]["result"]
         for peer in peers:

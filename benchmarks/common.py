@@ -33,9 +33,7 @@ BARS = SHARED / "data/ohlcv/btc_perp_1m_202201.csv.gz"
 
 def options(about: str, repeats: int = 7) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
-    parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=repeats, help="repeats of each contestant")
     parser.add_argument(
         "--peer-python", action="append", default=[], metavar="NAME=PATH", help="interpreter of a peer"
@@ -138,9 +136,11 @@ def start_peer(
         return None
 
 
-def interleave(contestants: Sequence[Here | Peer], repeats: int) -> dict[str, list[dict[str, Any]]]:
-    """One unmeasured repeat of each, then `repeats` rounds of one repeat of each."""
-    for contestant in contestants:
+def interleave(
+    contestants: Sequence[Here | Peer], repeats: int, *, warm: bool = False
+) -> dict[str, list[dict[str, Any]]]:
+    """One unmeasured repeat of each unless they are `warm`, then rounds of one repeat of each."""
+    for contestant in () if warm else contestants:
         contestant.once()
     rounds: dict[str, list[dict[str, Any]]] = {c.name: [] for c in contestants}
     for _ in range(repeats):

@@ -27,7 +27,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from common import TICKS, Here, figures, finish, interleave, options, ratio
 from numba import njit
 
 from bot4.app import config
@@ -41,6 +40,7 @@ from bot4.model.feature_layout_nb import N_BOOK, N_FEATURES
 from bot4.model.instrument import Instrument
 from bot4.research.session import no_strategy
 from bot4.signals.ml.trees_nb import empty_model
+from common import TICKS, Here, figures, finish, interleave, options, ratio
 
 SHIFT = 1_273_156_851  # the recorder's clock, as the importer finds it, to a least latency of 1 ms
 SETTINGS = ["strategy.name=hybrid", "bars.interval=1s", "fees.maker=2 bp", "fees.taker=5 bp"]
@@ -52,26 +52,21 @@ _MONOTONIC = 1
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def fold_frames(ctx, buf, core, model, sim, scratch, cur, native, desk, took, watch):  # type: ignore[no-untyped-def]
-    """Parse and fold every line of `buf`; the number of frames.
+def fold_frames(ctx, buf, starts, core, model, sim, scratch, cur, native, desk, took, watch):  # type: ignore[no-untyped-def]
+    """Parse and fold every line of `buf` (frame k is buf[starts[k]:starts[k + 1]]); the number of frames.
 
     scratch: (events of a frame, item numbers, item times, no inputs, no outside events, one reply, two
     words for the clock). With `watch` took[k] is the time of frame k in ns.
     """
     out, items, stamps, inputs, outside, reply, ts = scratch
     s = core[0]
-    end = buf.shape[0]
-    pos = 0
-    k = 0
-    while pos < end:
-        stop = pos
-        while buf[stop] != 10:
-            stop += 1
+    count = starts.shape[0] - 1
+    for k in range(count):
         begin = 0
         if watch:
             _gettime(_MONOTONIC, ts.ctypes)
             begin = ts[0] * 1_000_000_000 + ts[1]
-        _, n = parser.parse_frames_nb(ctx, buf, pos, stop + 1, out, 0)
+        _, n = parser.parse_frames_nb(ctx, buf, starts[k], starts[k + 1], out, 0)
         for i in range(n):
             out[i]["ts_local"] += SHIFT
             stamps[i] = out[i]["ts_venue"]
@@ -104,9 +99,7 @@ def fold_frames(ctx, buf, core, model, sim, scratch, cur, native, desk, took, wa
         if watch:
             _gettime(_MONOTONIC, ts.ctypes)
             took[k] = ts[0] * 1_000_000_000 + ts[1] - begin
-        k += 1
-        pos = stop + 1
-    return k
+    return count
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -126,6 +119,7 @@ class Frames:
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         lines = text.split(b"\n")[:-1][:limit]
         self.buf = np.frombuffer(b"\n".join(lines) + b"\n", np.uint8).copy()
+        self.starts = np.concatenate([[0], np.flatnonzero(self.buf == 10) + 1]).astype(np.int64)
         self.count = len(lines)
         self.json = [line.partition(b" ")[2] for line in lines]
         self.first = int(lines[0].partition(b" ")[0]) + SHIFT
@@ -168,7 +162,18 @@ def fresh(frames: Frames) -> tuple[Any, ...]:
     cur[loop.CU_SIM] = cur[loop.CU_TIMERS] = 1
     desk = tuple(np.zeros(size) for size in (N_FEATURES, N_BOOK, lay.N_CONTEXT, lay.N_MEMORY))
     context = parser.new_parser("BTCUSDT", 0, (1, 1), (3, 1))
-    return (context, frames.buf, engine.core, engine.model, sim, scratch, cur, no_strategy(), desk), engine
+    return (
+        context,
+        frames.buf,
+        frames.starts,
+        engine.core,
+        engine.model,
+        sim,
+        scratch,
+        cur,
+        no_strategy(),
+        desk,
+    ), engine
 
 
 class Ticker(msgspec.Struct, gc=False):
@@ -276,7 +281,11 @@ def parity(frames: Frames) -> dict[str, Any]:
     names = {1: 1, 2: 2, 3: 3, 5: 5}  # EV_DEPTH_HEAD, EV_SNAPSHOT_HEAD, EV_DEPTH, EV_TRADE
     kind = np.array([names.get(int(k), 7) for k in rows["kind"]])
     levels = (kind == 3) | (kind == 5)
-    x = np.where(levels, (rows["flags"] & np.where(kind == 3, parser.c.FLAG_BID, parser.c.FLAG_BUYER_MAKER)) != 0, rows["x"])
+    x = np.where(
+        levels,
+        (rows["flags"] & np.where(kind == 3, parser.c.FLAG_BID, parser.c.FLAG_BUYER_MAKER)) != 0,
+        rows["x"],
+    )
     ours = np.column_stack([kind, rows["seq"], rows["price"], rows["qty"], x, np.where(levels, 0, rows["y"])])
     theirs = np.array(plain_rows(frames.json), np.int64)
     equal = ours.shape == theirs.shape and bool(np.array_equal(ours, theirs))
@@ -331,9 +340,7 @@ def main() -> int:
         return made[1]
 
     ours = Here("bot4, frame to decision", lambda: fresh(frames), whole, state)
-    parsing = Here(
-        "bot4, parser alone", lambda: parser.new_parser("BTCUSDT", 0, (1, 1), (3, 1)), parse
-    )
+    parsing = Here("bot4, parser alone", lambda: parser.new_parser("BTCUSDT", 0, (1, 1), (3, 1)), parse)
     decoding = Here("msgspec, typed structs alone", lambda: frames.json, decode_all)
     decoding.version = msgspec.__version__
     rounds = interleave([ours, parsing, decoding], a.repeats)

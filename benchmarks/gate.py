@@ -21,8 +21,6 @@ import time
 from typing import Any
 
 import numpy as np
-from common import Here, figures, finish, interleave, options
-from frames_to_decision import instrument
 from numba import njit
 
 from bot4.app import config
@@ -41,6 +39,8 @@ from bot4.risk.checks_nb import verdicts_nb
 from bot4.risk.heat_nb import refresh_nb
 from bot4.safety.gate_nb import gate_nb
 from bot4.signals.ml.trees_nb import empty_model
+from common import Here, figures, finish, interleave, options
+from frames_to_decision import instrument
 
 PRICE, QTY = 600_000, 10  # 60,000.0 USDT, 0.010 BTC
 BATCH = 1024
@@ -48,10 +48,10 @@ START = 1_700_000_000 * 10**9
 WIDE = ["safety.max_orders_per_second=1000000", "account.capital=1000000 USDT"]
 TIGHT = {
     "mode": (["account.capital=1000000 USDT"], "mode"),
-    "max_order": (["risk.max_order=0.01 %"], "order_size"),
-    "max_position": (["risk.max_position=0.01 %"], "position_limit"),
+    "max_order": (["risk.max_order=0.01 %"], "max_order"),
+    "max_position": (["risk.max_position=0.01 %"], "max_position"),
     "max_heat": (["risk.max_heat=0 %"], "heat"),
-    "max_order_value": (["safety.max_order_value=10 USDT"], "order_value"),
+    "max_order_value": (["safety.max_order_value=10 USDT"], "max_order"),
 }
 
 
@@ -172,7 +172,10 @@ def main() -> int:
     compiled = Here("gate, compiled", lambda: engine_with([]), gate)
     through = Here("order through dispatch, journalled", lambda: engine_with([]), journalled, lambda r: r[0])
     rounds = interleave([compiled, through], a.repeats)
-    table = [figures(compiled, rounds[compiled.name], a.orders), figures(through, rounds[through.name], whole)]
+    table = [
+        figures(compiled, rounds[compiled.name], a.orders),
+        figures(through, rounds[through.name], whole),
+    ]
     for row, one in zip(table, (compiled, through)):
         row["result"] = rounds[one.name][-1]["result"]
         row["cpu_ns_each"] = round(1e9 / row["per_s_cpu"], 1)
@@ -185,7 +188,11 @@ def main() -> int:
             "rows": table,
             "from_python_us": one_call_each(20_000),
             "goals": {"gate, compiled, ns": 1000, "with journalling, ns": 10_000},
-            "parity": {"ok": ok and all(v != "ok" for v in told.values()), "approved": approved, "refusals": told},
+            "parity": {
+                "ok": ok and all(v != "ok" for v in told.values()),
+                "approved": approved,
+                "refusals": told,
+            },
             "missing": [],
         },
         save=a.save,

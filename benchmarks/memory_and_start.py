@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bars_sma import tile
-from common import BARS, TICKS, finish, options
-from tick_backtest import SETTINGS
 
+from bars_sma import tile
 from bot4.app import config
 from bot4.app.bootstrap import backtest_of
 from bot4.engine.intake import import_frames
 from bot4.model.codes_nb import EV_DEPTH_HEAD, EV_FUNDING
 from bot4.storage.journal import FileJournal
+from common import BARS, TICKS, finish, options
+from tick_backtest import SETTINGS
 
 MAIN = "from bot4.app.main import main; main()"
 CHUNK = 65_536
@@ -74,7 +74,9 @@ def stream(frames: Path, wanted: int, folder: Path) -> dict[str, Any]:
             later = events[at + CHUNK : at + 2 * CHUNK]
             limit = int(chunk["ts_local"][-1])
             if len(later):
-                limit = min(limit, int(min(later["ts_local"][0], later["ts_venue"].min())) + rounds * span - 1)
+                limit = min(
+                    limit, int(min(later["ts_local"][0], later["ts_venue"].min())) + rounds * span - 1
+                )
             session.driver.push(chunk, limit)
         rounds += 1
         done += len(events)

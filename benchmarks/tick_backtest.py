@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import TICKS, Here, Peer, figures, finish, interleave, interpreters, options, ratio, start_peer
 
 from bot4.app import config
 from bot4.app.bootstrap import backtest_of
@@ -46,6 +45,7 @@ from bot4.model.codes_nb import (
 from bot4.ports import journal as port
 from bot4.ports.journal import FakeJournal
 from bot4.research.backtest import Backtest, fold
+from common import TICKS, Here, Peer, figures, finish, interleave, interpreters, options, ratio, start_peer
 
 SETTINGS = [
     "strategy.name=quoter",
@@ -156,7 +156,8 @@ def compare(events: Rows, kept: list[Any], log: Path, theirs: dict[str, Any]) ->
         "fills_equal": results["fills"] == theirs["fills"],
         "position_equal": qty == round(theirs["position"] * 1000),
         "fees_equal": abs(results["fees"] - theirs["fees"]) < 1e-6,
-        "pnl_before_funding_within_a_tick": abs(results["pnl_net"] + results["funding"] - theirs["pnl"]) < 0.01,
+        "pnl_before_funding_within_a_tick": abs(results["pnl_net"] + results["funding"] - theirs["pnl"])
+        < 0.01,
     }
     return {
         "ok": all(checks.values()),
@@ -202,7 +203,16 @@ def measure(a: Any, work: Path, scratch: Path) -> int:
     hft = "tick_hftbacktest.py"
     roi = start_peer(missing, pythons, "hft", "hftbacktest, array book", hft, *common, "--book", "roi")
     general = start_peer(
-        missing, pythons, "hft", "hftbacktest, hash map book", hft, *common, "--book", "hash", "--log", str(log)
+        missing,
+        pythons,
+        "hft",
+        "hftbacktest, hash map book",
+        hft,
+        *common,
+        "--book",
+        "hash",
+        "--log",
+        str(log),
     )
     nautilus = start_peer(missing, pythons, "nautilus", "nautilus_trader", "tick_nautilus.py", *common)
     peers: list[Peer] = [p for p in (general, roi, nautilus) if p is not None]

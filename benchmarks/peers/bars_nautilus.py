@@ -30,7 +30,7 @@ def read(path):
     bars = []
     with open(path) as file:
         for row in csv.DictReader(file):
-            opened = dt.datetime.fromisoformat(row["timestamp"]).replace(tzinfo=dt.timezone.utc)
+            opened = dt.datetime.fromisoformat(row["timestamp"]).replace(tzinfo=dt.UTC)
             ts = int(opened.timestamp()) * 10**9 + MINUTE
             prices = (Price(float(row[k]), 1) for k in ("open", "high", "low", "close"))
             bars.append(Bar(KIND, *prices, Quantity(float(row["volume"]), 3), ts, ts))

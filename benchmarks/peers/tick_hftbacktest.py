@@ -8,10 +8,8 @@ import argparse
 import contextlib
 import io
 
-import hftbacktest
 import numpy as np
 from hftbacktest import (
-    BUY,
     GTX,
     LIMIT,
     BacktestAsset,
