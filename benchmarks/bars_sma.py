@@ -61,7 +61,7 @@ SETTINGS = [
     "risk.drawdown_hard=100 %",
     "risk.drawdown_day=100 %",
     "risk.stop_atr=1000000",
-    "risk.target_r=1000000",
+    "risk.target_r=1",
     "risk.emergency_stop=99 %",
     "quality.outlier_move=100 %",
     "safety.max_order_value=1000000 USDT",
@@ -186,7 +186,7 @@ def main() -> int:
             for name in parity
             if name != "plain"
         )
-        rounds = interleave([us, *peers], a.repeats)
+        rounds = interleave([us, *peers], a.repeats, warm=True)
         table = [figures(one, rounds[one.name], a.count) for one in (us, *peers)]
         table[0]["result"] = rounds["bot4"][-1]["result"]
         for peer in peers:

@@ -136,9 +136,11 @@ def start_peer(
         return None
 
 
-def interleave(contestants: Sequence[Here | Peer], repeats: int) -> dict[str, list[dict[str, Any]]]:
-    """One unmeasured repeat of each, then `repeats` rounds of one repeat of each."""
-    for contestant in contestants:
+def interleave(
+    contestants: Sequence[Here | Peer], repeats: int, *, warm: bool = False
+) -> dict[str, list[dict[str, Any]]]:
+    """One unmeasured repeat of each unless they are `warm`, then rounds of one repeat of each."""
+    for contestant in () if warm else contestants:
         contestant.once()
     rounds: dict[str, list[dict[str, Any]]] = {c.name: [] for c in contestants}
     for _ in range(repeats):

@@ -52,26 +52,21 @@ _MONOTONIC = 1
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def fold_frames(ctx, buf, core, model, sim, scratch, cur, native, desk, took, watch):  # type: ignore[no-untyped-def]
-    """Parse and fold every line of `buf`; the number of frames.
+def fold_frames(ctx, buf, starts, core, model, sim, scratch, cur, native, desk, took, watch):  # type: ignore[no-untyped-def]
+    """Parse and fold every line of `buf` (frame k is buf[starts[k]:starts[k + 1]]); the number of frames.
 
     scratch: (events of a frame, item numbers, item times, no inputs, no outside events, one reply, two
     words for the clock). With `watch` took[k] is the time of frame k in ns.
     """
     out, items, stamps, inputs, outside, reply, ts = scratch
     s = core[0]
-    end = buf.shape[0]
-    pos = 0
-    k = 0
-    while pos < end:
-        stop = pos
-        while buf[stop] != 10:
-            stop += 1
+    count = starts.shape[0] - 1
+    for k in range(count):
         begin = 0
         if watch:
             _gettime(_MONOTONIC, ts.ctypes)
             begin = ts[0] * 1_000_000_000 + ts[1]
-        _, n = parser.parse_frames_nb(ctx, buf, pos, stop + 1, out, 0)
+        _, n = parser.parse_frames_nb(ctx, buf, starts[k], starts[k + 1], out, 0)
         for i in range(n):
             out[i]["ts_local"] += SHIFT
             stamps[i] = out[i]["ts_venue"]
@@ -104,9 +99,7 @@ def fold_frames(ctx, buf, core, model, sim, scratch, cur, native, desk, took, wa
         if watch:
             _gettime(_MONOTONIC, ts.ctypes)
             took[k] = ts[0] * 1_000_000_000 + ts[1] - begin
-        k += 1
-        pos = stop + 1
-    return k
+    return count
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -126,6 +119,7 @@ class Frames:
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         lines = text.split(b"\n")[:-1][:limit]
         self.buf = np.frombuffer(b"\n".join(lines) + b"\n", np.uint8).copy()
+        self.starts = np.concatenate([[0], np.flatnonzero(self.buf == 10) + 1]).astype(np.int64)
         self.count = len(lines)
         self.json = [line.partition(b" ")[2] for line in lines]
         self.first = int(lines[0].partition(b" ")[0]) + SHIFT
@@ -168,7 +162,18 @@ def fresh(frames: Frames) -> tuple[Any, ...]:
     cur[loop.CU_SIM] = cur[loop.CU_TIMERS] = 1
     desk = tuple(np.zeros(size) for size in (N_FEATURES, N_BOOK, lay.N_CONTEXT, lay.N_MEMORY))
     context = parser.new_parser("BTCUSDT", 0, (1, 1), (3, 1))
-    return (context, frames.buf, engine.core, engine.model, sim, scratch, cur, no_strategy(), desk), engine
+    return (
+        context,
+        frames.buf,
+        frames.starts,
+        engine.core,
+        engine.model,
+        sim,
+        scratch,
+        cur,
+        no_strategy(),
+        desk,
+    ), engine
 
 
 class Ticker(msgspec.Struct, gc=False):

@@ -48,10 +48,10 @@ START = 1_700_000_000 * 10**9
 WIDE = ["safety.max_orders_per_second=1000000", "account.capital=1000000 USDT"]
 TIGHT = {
     "mode": (["account.capital=1000000 USDT"], "mode"),
-    "max_order": (["risk.max_order=0.01 %"], "order_size"),
-    "max_position": (["risk.max_position=0.01 %"], "position_limit"),
+    "max_order": (["risk.max_order=0.01 %"], "max_order"),
+    "max_position": (["risk.max_position=0.01 %"], "max_position"),
     "max_heat": (["risk.max_heat=0 %"], "heat"),
-    "max_order_value": (["safety.max_order_value=10 USDT"], "order_value"),
+    "max_order_value": (["safety.max_order_value=10 USDT"], "max_order"),
 }
 
 

@@ -24,8 +24,9 @@ from bot4.features.layout_nb import GROUP_NAMES, GROUP_OF
 from bot4.features.registry import by_name
 from bot4.features.state import full_mask, mask_for, new_features
 from bot4.features.update_nb import update_bar_nb
+from common import BARS as DEFAULT
+from common import finish
 
-DEFAULT = Path(__file__).resolve().parents[1] / "../shared/data/ohlcv/btc_perp_1m_202201.csv.gz"
 WARM = 200
 Columns = dict[str, np.ndarray]
 
@@ -265,6 +266,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results/indicators.json")
     options = parser.parse_args()
     try:
         import talib
@@ -285,6 +287,9 @@ def main() -> int:
         print(f"differs from TA-Lib, nothing was timed: {', '.join(wrong)}")
         return 1
     rows = measure(bars, options.repeats)
+    if options.save:
+        document = {"title": f"(d) {len(INDICATORS)} streaming indicators, per bar", "rows": rows}
+        return finish("indicators", {**document, "bars": len(bars["c"]), "parity": {"ok": True}}, save=True)
     if options.json:
         print(
             json.dumps(

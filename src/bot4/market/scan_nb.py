@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bot4.kernels.jit_nb import kernel
+from bot4.market.words_nb import decimal_at, digits_at
 
 Array = np.ndarray[Any, Any]
 
@@ -97,6 +98,27 @@ def skip_value_nb(buf: Array, i: int) -> int:
 
 
 @kernel
+def _scaled_nb(value: int, fine: int, exp: int, step: int) -> tuple[int, int]:
+    """(steps, P_* code) of a short number with `fine` decimals; nothing here can overflow."""
+    left = exp - fine
+    if left >= 0:
+        value *= POW10[left]
+    else:
+        while left < 0:  # one at a time: dividing by a constant is a multiplication
+            coarse = value // 10
+            if coarse * 10 != value:
+                return 0, 13
+            value = coarse
+            left += 1
+    if step > 1:
+        steps = value // step
+        if steps * step != value:
+            return 0, 13
+        value = steps
+    return value, 0
+
+
+@kernel
 def decimal_nb(buf: Array, i: int, exp: int, step: int) -> tuple[int, int, int]:
     """(position after it, steps, P_* code) of the decimal at `i`, quoted or bare.
 
@@ -106,6 +128,11 @@ def decimal_nb(buf: Array, i: int, exp: int, step: int) -> tuple[int, int, int]:
     quoted = buf[i] == 34
     if quoted:
         i += 1
+        if i + 8 < buf.shape[0] and exp <= 11:
+            length, digits, decimals = decimal_at(buf, i)
+            if length > 0 and buf[i + length] == 34:
+                steps, code = _scaled_nb(digits, decimals, exp, step)
+                return i + length + 1, steps, code
     start = i
     value = 0
     d = int(buf[i]) - 48
@@ -160,6 +187,11 @@ def integer_nb(buf: Array, i: int) -> int:
     """The non-negative integer at `i` (bare or after its quote); -1 if it is none or too long."""
     start = i
     value = 0
+    count = 8
+    while count == 8 and i + 8 <= buf.shape[0] and i - start < 24:
+        count, digits = digits_at(buf, i)
+        value = value * POW10[count] + digits
+        i += count
     d = int(buf[i]) - 48
     while 0 <= d <= 9:
         value = value * 10 + d

@@ -11,6 +11,7 @@ import numpy as np
 
 from bot4.kernels.jit_nb import kernel
 from bot4.market.scan_nb import Array
+from bot4.market.words_nb import differs_at, digits_at
 
 SHAPES = 4
 TEXT = 512  # bytes of literal text a shape may hold
@@ -20,13 +21,35 @@ META = 3 + 3 * PIECES  # pieces, keys seen, (offset, length, slot) of each piece
 
 @kernel
 def same_bytes_nb(buf: Array, i: int, text: Array, at: int, n: int) -> bool:
-    """buf[i:i+n] == text[at:at+n]; without early exit, so that it compiles to vector code."""
-    a = np.uint64(i)
-    b = np.uint64(at)
-    differ = np.uint8(0)
-    for k in range(np.uint64(n)):
-        differ |= buf[a + k] ^ text[b + k]
-    return bool(differ == 0)
+    """buf[i:i+n] == text[at:at+n], eight bytes at a time where eight can be read."""
+    k = 0
+    while k < n:
+        if i + k + 8 <= buf.shape[0] and at + k + 8 <= text.shape[0]:
+            if differs_at(buf, i + k, text, at + k, min(8, n - k)):
+                return False
+            k += 8
+        else:
+            if buf[i + k] != text[at + k]:
+                return False
+            k += 1
+    return True
+
+
+@kernel
+def value_end_nb(buf: Array, i: int) -> int:
+    """Where the run of digits, points and small letters at `i` ends."""
+    count = 8
+    while count == 8 and i + 8 <= buf.shape[0]:
+        count, _ = digits_at(buf, i)
+        i += count
+        if count < 8 and buf[i] == 46:
+            i += 1
+            count = 8
+    c = buf[i]
+    while 46 <= c <= 57 or 97 <= c <= 122:
+        i += 1
+        c = buf[i]
+    return i
 
 
 @kernel
@@ -48,10 +71,7 @@ def match_shape_nb(
         slot = meta[piece + 2]
         if slot >= 0:
             work[slots_at + slot] = i
-            c = buf[i]
-            while 46 <= c <= 57 or 97 <= c <= 122:
-                i += 1
-                c = buf[i]
+            i = value_end_nb(buf, i)
     return i - 1
 
 

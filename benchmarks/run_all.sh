@@ -1,0 +1,15 @@
+#!/bin/sh
+# Run every benchmark, then write RESULTS.md. Peers: BOT4_PEER_HFT, BOT4_PEER_NAUTILUS, BOT4_PEER_BARS,
+# BOT4_PEER_VBT name their interpreters; talipp is found through BOT4_TALIPP (a site-packages folder).
+# PYTHON names ours. A missing peer is reported, not an error.
+set -eu
+cd "$(dirname "$0")/.."
+PYTHON=${PYTHON:-.venv/bin/python}
+for name in tick_backtest frames_to_decision gate memory_and_start bars_sma; do
+    echo "== $name" >&2
+    "$PYTHON" "benchmarks/$name.py" --save >/dev/null || echo "$name: parity failed or it did not run" >&2
+done
+echo "== indicators" >&2
+PYTHONPATH="${PYTHONPATH:-}${PYTHONPATH:+:}${BOT4_TALIPP:-}" "$PYTHON" benchmarks/indicators.py --save >/dev/null ||
+    echo "indicators: parity failed or TA-Lib is missing" >&2
+"$PYTHON" benchmarks/table.py

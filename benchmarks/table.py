@@ -1,0 +1,195 @@
+"""Write benchmarks/RESULTS.md from benchmarks/results/*.json.
+
+python benchmarks/table.py
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from common import HERE, RESULTS
+
+ORDER = ("tick_backtest", "frames_to_decision", "bars_sma", "indicators", "gate", "memory_and_start")
+Document = dict[str, Any]
+
+
+def verdict(reached: bool) -> str:
+    """A word for a goal."""
+    return "reached" if reached else "**missed**"
+
+
+def rows_of(document: Document) -> list[str]:
+    """The table of contestants."""
+    lines = [
+        f"| | version | median wall, ms | least wall, ms | median CPU, ms | {document['unit']}s per CPU second |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in document["rows"]:
+        lines.append(
+            f"| {row['name']} | {row['version']} | {row['wall_ms']:,.1f} | {row['wall_min_ms']:,.1f} | "
+            f"{row['cpu_ms']:,.1f} | {row['per_s_cpu']:,} |"
+        )
+    return lines
+
+
+def ratios_of(document: Document) -> list[str]:
+    """The ratios, with their goals where there are any."""
+    goals = document.get("goals", {})
+    lines = []
+    for name, value in document.get("ratios_cpu", {}).items():
+        if value is None:
+            continue
+        wall = document.get("ratios_wall", {}).get(name)
+        goal = goals.get(name)
+        text = f"- {name}: **{value:.2f}** by CPU time"
+        text += f", {wall:.2f} by wall time" if wall is not None else ""
+        lines.append(text + (f"; goal {goal}: {verdict(value >= goal)}" if goal is not None else ""))
+    return lines
+
+
+def tick(document: Document) -> list[str]:
+    """Parity in words."""
+    p = document["parity"]
+    if "hftbacktest" not in p:
+        return ["- parity was not checked: hftbacktest is missing"]
+    ours = p["bot4"]
+    return [
+        f"- parity with hftbacktest: feed equal {p['feed_equal']}, all {ours['quotes']:,} quotes equal "
+        f"{p['quotes_equal']}, {ours['quote_cancels']:,} cancels {p['cancels_equal']}, {ours['fills']:,} fills "
+        f"{p['fills_equal']}, position {ours['position']} BTC {p['position_equal']}, fees {ours['fees']:.6f} "
+        f"{p['fees_equal']}",
+        f"- bot4 sent {ours['protective_orders']:,} stop and target orders besides (and "
+        f"{ours['protective_cancels']:,} cancels of them); they are in its time",
+    ]
+
+
+def frames(document: Document) -> list[str]:
+    """Throughput and latency against their goals."""
+    row, goals, us = document["rows"][0], document["goals"], document["latency_us"]
+    best = round(row["units"] / (row["cpu_min_ms"] / 1e3))
+    return [
+        f"- frames a CPU second: {row['per_s_cpu']:,} (median), {best:,} (best repeat); goal "
+        f"{goals['frames a second']:,}: {verdict(row['per_s_cpu'] >= goals['frames a second'])}",
+        f"- latency of a frame, us: p50 {us['p50']}, p90 {us['p90']}, p99 {us['p99']}, p99.9 {us['p99.9']}, max "
+        f"{us['max']}; goal p99 < {goals['p99 us']}: {verdict(us['p99'] < goals['p99 us'])} (the clock costs "
+        f"{2 * us['clock_reading_ns']:.0f} ns of each)",
+        f"- parity: {document['parity']['rows']:,} rows, {document['parity']['different']} different",
+    ]
+
+
+def bars(document: Document) -> list[str]:
+    """Trades not shared with the plain reading."""
+    return [
+        f"- parity, {name}: {p['entries']:,} entries and {p['exits']:,} exits, of which "
+        f"{p['entries_not_shared']} and {p['exits_not_shared']} are not those of the plain reading"
+        for name, p in document["parity"].items()
+        if isinstance(p, dict) and "entries_not_shared" in p
+    ]
+
+
+def gate(document: Document) -> list[str]:
+    """Nanoseconds an order."""
+    one, two = document["rows"]
+    goals = document["goals"]
+    return [
+        f"- compiled: **{one['cpu_ns_each']} ns** an order; goal < {goals['gate, compiled, ns']}: "
+        f"{verdict(one['cpu_ns_each'] < goals['gate, compiled, ns'])}",
+        f"- dispatched, tabled, journalled in memory: **{two['cpu_ns_each']} ns** an order; goal < "
+        f"{goals['with journalling, ns']:,}: {verdict(two['cpu_ns_each'] < goals['with journalling, ns'])}",
+        f"- one order by one call from Python, journalled and committed in memory: p50 "
+        f"{document['from_python_us']['p50']} us, p99 {document['from_python_us']['p99']} us (wall)",
+    ]
+
+
+def memory(document: Document) -> list[str]:
+    """Resident memory and starts."""
+    m, goals = document["memory"], document["goals"]
+    lines = [
+        f"- {m['events']:,} events in {m['cpu_seconds']} s of CPU ({m['events_per_cpu_second']:,} a second, "
+        f"{m['fills']:,} fills, journal {m['journal_mb']} MB on disk): resident {m['rss_start_mb']} MB after the "
+        f"first round, {m['rss_end_mb']} MB at the end, peak {m['rss_peak_mb']} MB, slope "
+        f"{m['slope_kb_per_million_events']} kB a million events; goal < {goals['rss_peak_mb']} MB: "
+        f"{verdict(m['rss_peak_mb'] < goals['rss_peak_mb'])}"
+    ]
+    for name, s in document["starts"].items():
+        reached = verdict(s["median_s"] < goals[name])
+        lines.append(
+            f"- `{name}`: {s['median_s']} s (least {s['least_s']}); goal < {goals[name]} s: {reached}"
+        )
+    return lines
+
+
+def indicators(document: Document) -> list[str]:
+    """Nanoseconds a bar of each."""
+    lines = ["| | ns a bar | times bot4 in the plane | left out |", "| --- | ---: | ---: | --- |"]
+    for name, row in document["rows"].items():
+        if row["ns"] is None:
+            lines.append(f"| {name} | - | - | {row['missing']} |")
+        else:
+            lines.append(f"| {name} | {row['ns']:,.0f} | {row['ratio']:.2f} | {row.get('missing') or ''} |")
+    talipp = document["rows"].get("talipp", {}).get("ratio")
+    if talipp:
+        lines += ["", f"- talipp / bot4: **{talipp:.1f}**; goal 20: {verdict(talipp >= 20)}"]
+    lines.append("- parity: every output equals TA-Lib to 1e-9, or nothing is timed")
+    return lines
+
+
+SECTIONS = {
+    "tick_backtest": tick,
+    "frames_to_decision": frames,
+    "bars_sma": bars,
+    "indicators": indicators,
+    "gate": gate,
+    "memory_and_start": memory,
+}
+
+
+def section(name: str, document: Document) -> list[str]:
+    """One benchmark."""
+    lines = [f"## {document['title']}", ""]
+    if isinstance(document.get("rows"), list):
+        lines += [*rows_of(document), "", *ratios_of(document)]
+    lines += [*SECTIONS[name](document), *[f"- missing: {m}" for m in document.get("missing", [])]]
+    m = document["machine"]
+    lines += ["", f"{m['at']}, load {m['load1']}; `{document['command']}`", ""]
+    return lines
+
+
+def page(documents: dict[str, Document]) -> str:
+    """The whole page."""
+    m = next(iter(documents.values()))["machine"]
+    lines = [
+        "# Benchmark results",
+        "",
+        "Written by `benchmarks/table.py` from `benchmarks/results/`; how each is taken stands in",
+        "[README.md](README.md). Ratios above 1: bot4 is that many times as fast.",
+        "",
+        f"Machine: {m['cpu']}, {m['cores']} cores shared with other work, {m['system']}, Python {m['python']}, "
+        f"numba {m['numba']}, numpy {m['numpy']}. Other work disturbs wall times; CPU times less so. The load "
+        "average is said with each table.",
+        "",
+    ]
+    for name in ORDER:
+        if name in documents:
+            lines += section(name, documents[name])
+    notes = HERE / "NOTES.md"
+    if notes.exists():
+        lines += [notes.read_text().rstrip(), ""]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Write the page."""
+    documents = {f.stem: json.loads(f.read_text()) for f in sorted(RESULTS.glob("*.json")) if f.stem in ORDER}
+    if not documents:
+        print("no results yet: run benchmarks/run_all.sh")
+        return 1
+    (HERE / "RESULTS.md").write_text(page(documents))
+    print(HERE / "RESULTS.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
