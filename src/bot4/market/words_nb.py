@@ -18,8 +18,7 @@ from bot4.kernels.bits_nb import low_bit
 U = np.uint64
 
 
-@intrinsic
-def _load8(typingctx: Any, buf: Any, i: Any) -> Any:
+def _load8_typing(typingctx: Any, buf: Any, i: Any) -> Any:
     """buf[i:i+8] as one little-endian word; the place need not be aligned."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -32,6 +31,9 @@ def _load8(typingctx: Any, buf: Any, i: Any) -> Any:
         return word
 
     return types.uint64(buf, types.int64), codegen
+
+
+_load8: Any = intrinsic(_load8_typing)
 
 
 def digits_at(buf: Any, i: int) -> tuple[int, int]:
@@ -99,7 +101,7 @@ def _digits_at(buf: Any, i: Any) -> Any:
         other = _other(word)
         if other == U(0):
             return np.int64(8), np.int64(_number(word - U(0x3030303030303030)))
-        bits = low_bit(np.int64(other)) & 56
+        bits = low_bit(int(np.int64(other))) & 56
         if bits == 0:
             return np.int64(0), np.int64(0)
         digits = (word - U(0x3030303030303030)) << U(64 - bits)
@@ -116,7 +118,7 @@ def _decimal_at(buf: Any, i: Any) -> Any:
         other = _other(word)
         if other == U(0):
             return nothing
-        whole = low_bit(np.int64(other)) & 56  # bits before the first byte that is no digit
+        whole = low_bit(int(np.int64(other))) & 56  # bits before the first byte that is no digit
         if whole == 0:
             return nothing
         stop = (word >> U(whole)) & U(0xFF)
@@ -126,7 +128,7 @@ def _decimal_at(buf: Any, i: Any) -> Any:
         if stop != U(46) or whole == 56:
             return nothing
         rest = word >> U(whole + 8)
-        fine = low_bit(np.int64(_other(rest))) & 56
+        fine = low_bit(int(np.int64(_other(rest)))) & 56
         if fine == 0:
             return nothing
         joined = (word & ((U(1) << U(whole)) - U(1))) | (rest << U(whole))
