@@ -30,6 +30,13 @@ def reversal(features, book, context, memory):
     return (50.0 - rsi) / 50.0
 
 
+class AlwaysLong(Strategy):
+    """Honest and stubborn: long at every bar."""
+
+    def on_bar(self, bar):
+        return 1.0
+
+
 class WholeSeries(Strategy):
     """A cheat: normalises by the least and the greatest close of the whole series."""
 

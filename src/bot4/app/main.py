@@ -286,9 +286,8 @@ def main(arguments: list[str] | None = None) -> None:
         app(args=argv, standalone_mode=True)
     except Bot4Error as error:
         if "--json" in argv:
-            print(
-                json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
-            )
+            said = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}
+            print(json.dumps({**error.document, **said}, indent=2))
         print(f"bot4: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -112,7 +112,7 @@ def _whole_lots(volume: Array, exp: int, tick: Decimal) -> tuple[Array, int, int
 
 
 def finer_lot(lot: Decimal, tick: Decimal, price: Decimal) -> Decimal:
-    """The lot itself if it costs at most MAX_LOT_VALUE at `price`, else a finer one that costs at most 1.
+    """The lot itself if one costs at most MAX_LOT_VALUE at `price`, else a finer one that costs at most 1.
 
     Volumes in whole coins do not tell the venue's lot, and with a lot that dear nothing could be traded.
     """

@@ -191,9 +191,10 @@ def _audit(writer: LakeWriter, instrument: Instrument, shift: int) -> tuple[dict
 
 def _source_blocks(path: Path, venue: str, warnings: list[str], progress: Progress | None) -> Blocks:
     """A function that starts a fresh pass over the file's frames, whatever form it is in."""
-    head = next(text_blocks(path, []), b"")
+    told: list[str] = []
+    head = next(text_blocks(path, told), b"")
     if not head.strip():
-        raise DataError(f"{path}: empty; expected lines of RECEIVED_NS SPACE JSON")
+        raise DataError(f"{path}: {told[-1] if told else 'empty'}; expected lines of RECEIVED_NS SPACE JSON")
     first = head.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
 
     def plain() -> Iterator[bytes]:

@@ -35,9 +35,13 @@ def read_table(path: Path, warnings: list[str], progress: Progress | None = None
     try:
         if path.read_bytes()[:4] == b"PAR1":
             return pl.read_parquet(path)
+        told = len(warnings)
         data = b"".join(text_blocks(path, warnings, progress))
+        if len(warnings) > told:  # the last row may be cut within a number, and would read as another one
+            data = data[: data.rstrip(b"\n").rfind(b"\n") + 1]
         if not data.strip():
-            raise DataError(f"{path}: empty; expected a table with the columns {', '.join(KLINE)}")
+            why = warnings[-1] if len(warnings) > told else "empty"
+            raise DataError(f"{path}: {why}; expected a table with the columns {', '.join(KLINE)}")
         first = data.split(b"\n", 1)[0].split(b",")[0].strip(b'" \r')
         header = not first.replace(b".", b"").isdigit()
         return pl.read_csv(

@@ -15,11 +15,17 @@ Bot4Error
     └── SealBroken       an order without proof of its checks
 """
 
+from collections.abc import Mapping
+
 
 class Bot4Error(Exception):
-    """Base of all errors that bot4 raises on purpose. `exit_code` is the command's exit code."""
+    """Base of all errors that bot4 raises on purpose.
+
+    `exit_code` is the command's exit code; `document` what was found out before, for --json.
+    """
 
     exit_code = 1
+    document: Mapping[str, object] = {}
 
 
 class CallerError(Bot4Error):

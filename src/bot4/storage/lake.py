@@ -109,6 +109,7 @@ class Dataset:
         self.instruments: list[Instrument] = []
         self.sources: list[Source] = []
         self.parts: list[Part] = []
+        self._verified: set[str] = set()
 
     @classmethod
     def open(cls, folder: Path | str) -> Dataset:
@@ -181,11 +182,21 @@ class Dataset:
                 wrong.append(f"{part.file}: content differs from its sha256")
         return wrong
 
+    def _verify(self, part: Part) -> None:
+        path = self.folder / "parts" / part.file
+        if not path.is_file():
+            raise DataError(f"cannot read {path}: it is missing; import it anew")
+        if sha256_of(path) != part.sha256:
+            raise DataError(f"cannot read {path}: content differs from its sha256; import it anew")
+        self._verified.add(part.file)
+
     # --- reading -----------------------------------------------------------------------
 
     def _load(self, part: Part) -> Rows:
         """The rows of a part on the instrument's grid, receive times shifted."""
         held = self.instruments[part.instrument]
+        if part.file not in self._verified:  # once: a damaged part may decode to other numbers
+            self._verify(part)
         rows = load_part(self.folder, part, held.tick, held.lot)
         rows["instrument"] = part.instrument
         rows["ts_local"] += shift_of(self.sources[part.source].clock_offset_ns)

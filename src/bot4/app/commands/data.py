@@ -11,7 +11,7 @@ from rich.table import Table
 from bot4.app import bootstrap
 from bot4.engine.inspect import check_dataset
 from bot4.engine.intake import import_bars, import_frames, import_funding
-from bot4.model.errors import ConfigError
+from bot4.model.errors import ConfigError, DataError
 from bot4.model.times import instant_text
 from bot4.storage.lake import Dataset
 
@@ -98,7 +98,10 @@ def check(*, folder: Path, as_json: bool) -> dict[str, Any] | None:
     dataset = Dataset.open(folder)
     with bootstrap.progress(as_json) as bar:
         document = check_dataset(dataset, progress=bar)
-    if as_json:
-        return document
-    bootstrap.shown(document, [(k, str(v)) for k, v in document.items() if k != "warnings"])
-    return None
+    if not as_json:
+        bootstrap.shown(document, [(k, str(v)) for k, v in document.items() if k != "warnings"])
+    if document["damaged"]:
+        error = DataError(f"data set {folder} is damaged: " + "; ".join(document["damaged"]))
+        error.document = document
+        raise error
+    return document if as_json else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ def replay(*, journal: Path, verify: bool, data: Path | None, as_json: bool) -> 
         session, collector = refold.run(progress=bar)
     document = compare(refold, session, collector) if verify else session.results()
     if verify and not document["identical"]:
-        if as_json:
-            print(json.dumps(document, indent=2))
-        raise ReplayDiffers("the replay differs: " + "; ".join(document["differences"]))
+        error = ReplayDiffers("the replay differs: " + "; ".join(document["differences"]))
+        error.document = document
+        raise error
     if as_json:
         return document
     rows = [(key, str(value)) for key, value in document.items() if key not in ("differences", "refused")]

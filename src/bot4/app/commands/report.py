@@ -9,21 +9,19 @@ from bot4.model.errors import StorageError
 from bot4.research.gather import read_record
 from bot4.research.metrics import summary_metrics
 from bot4.research.report import render
+from bot4.storage.files import write_atomic
 
 
 def report(*, journal: Path, out: Path, as_json: bool) -> dict[str, Any] | None:
     """Write the page; it appears under its name only when it is whole."""
     record = read_record(journal)
     page = render(record)
+    data = page.encode()
     try:
-        part = out.with_name(f".{out.name}.part")
-        part.write_text(page, encoding="utf-8")
-        part.replace(out)
-    except OSError as error:
-        raise StorageError(
-            f"report {out}: {error.strerror or error}; name a writable file with --out"
-        ) from error
+        write_atomic(out, data)
+    except StorageError as error:
+        raise StorageError(f"report: {error}; name a writable file with --out") from error
     if as_json:
-        return {"report": str(out), "bytes": len(page.encode()), **summary_metrics(record)}
+        return {"report": str(out), "bytes": len(data), **summary_metrics(record)}
     print(out)
     return None
