@@ -1,6 +1,7 @@
 """(c) SMA 20/50 on 500,000 one-minute bars: bot4 event-driven, backtesting.py, vectorbt, nautilus_trader.
 
-    python benchmarks/bars_sma.py --peer-python bars=PATH --peer-python vbt=PATH --peer-python nautilus=PATH [--save]
+    python benchmarks/bars_sma.py --peer-python bars=PATH --peer-python vbt=PATH \\
+        --peer-python nautilus=PATH [--save]
 
 Bars: the 45,031 recorded ones, repeated, every other copy reversed in time so that the price stays
 continuous. Rule: long while the mean of 20 closes is above the mean of 50, flat otherwise; decided at a
@@ -8,7 +9,8 @@ bar's close, filled at the next bar's open; fee 5 bp, no spread, no impact, fixe
 nautilus_trader fills at the close of the deciding bar, which is its way with bars.
 
 bot4 runs the whole engine for every bar (quality checks, features, risk verdicts, gate, stop order for each
-position, ledger, journal in memory). vectorbt is array code, not event-driven; it is asked for the trades only.
+position, ledger, journal in memory). vectorbt is array code, not event-driven; it is asked for the trades
+only.
 
 Parity: number of trades and the bar of every entry and exit against a plain numpy reading of the rule.
 """

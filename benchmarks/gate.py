@@ -6,7 +6,8 @@
    portfolio heat and open risk anew, every risk verdict, then the order gate (mode, kill latch, rate limit,
    shape, price band, value), which writes the approved order. A million orders in one compiled loop.
 2. `order through dispatch`: an intent is written, dispatched, approved, entered in the order table and put in
-   the outgoing ring; the venue's rejection ends it; every 1,024 orders the ring goes into the journal in memory.
+   the outgoing ring; the venue's rejection ends it; every 1,024 orders the ring goes into the journal in
+   memory.
 3. `from_python_us`: one order dispatched by a call from Python, journalled and committed in memory after it:
    the price of a single live order, interpreter included.
 

@@ -7,6 +7,7 @@ import argparse
 import csv
 import datetime as dt
 from decimal import Decimal
+from pathlib import Path
 
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.config import LoggingConfig, RiskEngineConfig
@@ -28,7 +29,7 @@ MINUTE = 60_000_000_000
 def read(path):
     """The bars, stamped at their close."""
     bars = []
-    with open(path) as file:
+    with Path(path).open() as file:
         for row in csv.DictReader(file):
             opened = dt.datetime.fromisoformat(row["timestamp"]).replace(tzinfo=dt.UTC)
             ts = int(opened.timestamp()) * 10**9 + MINUTE

@@ -416,8 +416,9 @@ def test_stop(tmp_path, monkeypatch, capsys):
 
 def test_errors_have_their_exit_codes(tmp_path, capsys, monkeypatch):
     assert bot4("--version") in (0, None)
+    capsys.readouterr()
     assert bot4("config", "show", "--set", "no.such=1", "--json") == 2
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["kind"] == "ConfigError"
+    assert json.loads(capsys.readouterr().out)["kind"] == "ConfigError"
     assert bot4("data", "list", tmp_path / "none") == 3
     monkeypatch.setattr("bot4.app.commands.config.show", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert bot4("config", "show") == 130

@@ -14,6 +14,7 @@ WRITE = {
     "whole": lambda v: int(v),
     "fraction": lambda v: f"{v * 100:.12f} %",
     "rate": lambda v: f"{v * 1e4:.12f} bp",
+    "size": lambda v: f"{v:.12f}",
     "money": lambda v: f"{v:.12f}",
     "duration": lambda v: f"{int(v)}ns",
 }

@@ -492,7 +492,8 @@ def test_a_replay_needs_no_strategy_and_no_venue():
     again.driver._cold = None
     again.push(flat_bars(1, 40))
     assert state_hash(again.engine) == state_hash(live.engine)
-    assert again.blocks(port.ORDERS).tobytes() == live.blocks(port.ORDERS).tobytes()
+    for kind in (port.ORDERS, port.DECISIONS, port.EQUITY):
+        assert again.blocks(kind).tobytes() == live.blocks(kind).tobytes()
 
 
 @pytest.mark.skipif(not JIT_OFF, reason="another ring size is another record, for which all is compiled anew")

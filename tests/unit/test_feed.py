@@ -13,7 +13,6 @@ from bot4.engine.intake import import_bars, import_funding
 from bot4.learning.bars import read_bars
 from bot4.model import codes_nb as c
 from bot4.model.errors import DataError
-from bot4.model.events import EVENT_DTYPE
 from bot4.storage.lake import Dataset
 from bot4.storage.rewrite import rewrite
 
@@ -22,13 +21,6 @@ import engine_scene as scene
 
 H8 = 8 * 3600 * 10**9
 H = 3600 * 10**9
-
-
-def rates(*hours):
-    rows = np.zeros(len(hours), EVENT_DTYPE)
-    rows["kind"] = c.EV_FUNDING
-    rows["ts_venue"] = rows["ts_local"] = [int(h * H) for h in hours]
-    return rows
 
 
 def test_funding_times_are_after_the_start_and_up_to_the_end():
@@ -49,7 +41,7 @@ def test_funding_times_are_after_the_start_and_up_to_the_end():
     ],
 )
 def test_missing_funding(known, missing):
-    got = missing_funding(rates(*known), 0, 24 * H, H8)
+    got = missing_funding(np.array([int(h * H) for h in known], np.int64), 0, 24 * H, H8)
     assert (got / H).tolist() == missing
 
 
@@ -147,12 +139,12 @@ def test_a_checked_data_set(tmp_path):
 def test_bars_for_training(tmp_path):
     data = scene.bar_data(tmp_path, 30)
     rows = scene.walk(30)
-    bars = read_bars(data)
-    assert bars.timeframe_ns == scene.MINUTE
-    assert bars.ts.tolist() == [(r[0] + 60_000) * 10**6 for r in rows]
-    for k, column in enumerate(bars.columns()[1:], 1):
+    bars, width = read_bars(data)
+    assert width == scene.MINUTE
+    assert bars.ts.tolist() == [r[0] * 10**6 for r in rows]
+    for k, column in enumerate(bars[1:], 1):
         assert column.tolist() == pytest.approx([float(r[k]) for r in rows])
-    assert read_bars(data, "BTC-USDT-PERP").close.tolist() == bars.close.tolist()
+    assert read_bars(data, "BTC-USDT-PERP")[0].c.tolist() == bars.c.tolist()
     with pytest.raises(DataError, match="no bars of ETH"):
         read_bars(data, "ETH")
     with pytest.raises(DataError, match="holds no bars"):
