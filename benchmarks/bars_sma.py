@@ -12,7 +12,9 @@ bot4 runs the whole engine for every bar (quality checks, features, risk verdict
 position, ledger, journal in memory). vectorbt is array code, not event-driven; it is asked for the trades
 only.
 
-Parity: number of trades and the bar of every entry and exit against a plain numpy reading of the rule.
+Parity: number of trades and the bar of every entry and exit against a plain numpy reading of the rule in exact
+integers. Where both means are exactly equal, binary floating point may say "above" or not: an entry or
+exit may then stand one decision earlier or later, and is counted apart.
 """
 
 from __future__ import annotations
@@ -86,19 +88,22 @@ def tile(source: Path, target: Path, count: int) -> None:
             out.writerow([stamp, *(back if copy % 2 else rows)[at]])
 
 
-def plain_reading(path: Path) -> tuple[list[int], list[int]]:
-    """Bars at whose open the rule enters and leaves, by numpy alone, with exact integer sums."""
+def plain_reading(path: Path) -> tuple[list[int], list[int], set[int]]:
+    """Bars at whose open the rule enters and leaves, by numpy alone; and those decided by a tie of the means."""
     with path.open() as file:
         closes = [Decimal(row["close"]) for row in csv.DictReader(file)]
     scale = 10 ** max(-int(c.as_tuple().exponent) for c in closes)
     sums = np.concatenate([[0], np.cumsum([int(c * scale) for c in closes])])
     k = np.arange(SLOW - 1, len(closes))
-    up = (sums[k + 1] - sums[k + 1 - FAST]) * SLOW > (sums[k + 1] - sums[k + 1 - SLOW]) * FAST
+    fast, slow = (sums[k + 1] - sums[k + 1 - FAST]) * SLOW, (sums[k + 1] - sums[k + 1 - SLOW]) * FAST
+    up = fast > slow
+    ties = np.flatnonzero(fast == slow) + SLOW  # the bar after the deciding one
     wanted = np.zeros(len(closes) + 1, bool)
     wanted[k + 1] = up  # decided at the close of k, held from the open of k + 1
     change = np.diff(wanted.astype(int), prepend=0)
     at = change[: len(closes)]
-    return np.flatnonzero(at == 1).tolist(), np.flatnonzero(at == -1).tolist()
+    doubtful = set(ties.tolist()) | set((ties + 1).tolist())
+    return np.flatnonzero(at == 1).tolist(), np.flatnonzero(at == -1).tolist(), doubtful
 
 
 def task_of(path: Path, work: Path) -> tuple[Backtest, np.ndarray[Any, Any]]:
@@ -141,13 +146,17 @@ def contestant(task: Backtest, events: np.ndarray[Any, Any], keep: list[Any]) ->
     return Here("bot4", prepare, run, after)
 
 
-def agreement(ours: tuple[list[int], list[int]], plain: tuple[list[int], list[int]]) -> dict[str, int]:
-    """Entries and exits that are in one reading only."""
+def agreement(
+    ours: tuple[list[int], list[int]], plain: tuple[list[int], list[int], set[int]]
+) -> dict[str, int]:
+    """Entries and exits that are in one reading only, and how many differ by a tie of the means."""
+    entries, exits = set(ours[0]) ^ set(plain[0]), set(ours[1]) ^ set(plain[1])
     return {
         "entries": len(ours[0]),
-        "entries_not_shared": len(set(ours[0]) ^ set(plain[0])),
+        "entries_not_shared": len(entries - plain[2]),
         "exits": len(ours[1]),
-        "exits_not_shared": len(set(ours[1]) ^ set(plain[1])),
+        "exits_not_shared": len(exits - plain[2]),
+        "by_ties": len(entries & plain[2]) + len(exits & plain[2]),
     }
 
 

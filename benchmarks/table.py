@@ -83,7 +83,7 @@ def bars(document: Document) -> list[str]:
     """Trades not shared with the plain reading."""
     return [
         f"- parity, {name}: {p['entries']:,} entries and {p['exits']:,} exits, of which "
-        f"{p['entries_not_shared']} and {p['exits_not_shared']} are not those of the plain reading"
+        f"{p['entries_not_shared']} and {p['exits_not_shared']} are not those of the plain reading ({p['by_ties']} by exact ties of the means)"
         for name, p in document["parity"].items()
         if isinstance(p, dict) and "entries_not_shared" in p
     ]

@@ -54,3 +54,19 @@ def _high_bit(word: Any) -> Any:
         return 63 - _ctlz(word)  # type: ignore[call-arg]
 
     return compiled
+
+
+def _load8(typingctx: Any, buf: Any, i: Any) -> Any:
+    """buf[i:i+8] as one little-endian word; the place need not be aligned."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        place = builder.gep(array.data, [args[1]])
+        word = builder.load(builder.bitcast(place, context.get_value_type(types.uint64).as_pointer()))
+        word.align = 1
+        return word
+
+    return types.uint64(buf, types.int64), codegen
+
+
+load8: Any = intrinsic(_load8)

@@ -10,30 +10,11 @@ bytes can be read.
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from bot4.kernels.bits_nb import low_bit
+from bot4.kernels.bits_nb import load8, low_bit
 
 U = np.uint64
-
-
-def _load8_typing(typingctx: Any, buf: Any, i: Any) -> Any:
-    """buf[i:i+8] as one little-endian word; the place need not be aligned."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        from llvmlite import ir
-
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        place = builder.gep(array.data, [args[1]])
-        word = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
-        word.align = 1
-        return word
-
-    return types.uint64(buf, types.int64), codegen
-
-
-_load8: Any = intrinsic(_load8_typing)
 
 
 def digits_at(buf: Any, i: int) -> tuple[int, int]:
@@ -97,7 +78,7 @@ def _number_compiled(digits: Any) -> Any:
 @overload(digits_at)
 def _digits_at(buf: Any, i: Any) -> Any:
     def compiled(buf: Any, i: Any) -> Any:
-        word = _load8(buf, np.int64(i))
+        word = load8(buf, np.int64(i))
         other = _other(word)
         if other == U(0):
             return np.int64(8), np.int64(_number(word - U(0x3030303030303030)))
@@ -114,7 +95,7 @@ def _digits_at(buf: Any, i: Any) -> Any:
 def _decimal_at(buf: Any, i: Any) -> Any:
     def compiled(buf: Any, i: Any) -> Any:
         nothing = (np.int64(0), np.int64(0), np.int64(0))
-        word = _load8(buf, np.int64(i))
+        word = load8(buf, np.int64(i))
         other = _other(word)
         if other == U(0):
             return nothing
@@ -141,6 +122,6 @@ def _decimal_at(buf: Any, i: Any) -> Any:
 @overload(differs_at)
 def _differs_at(a: Any, i: Any, b: Any, j: Any, n: Any) -> Any:
     def compiled(a: Any, i: Any, b: Any, j: Any, n: Any) -> Any:
-        return (_load8(a, np.int64(i)) ^ _load8(b, np.int64(j))) << U(64 - 8 * n) != U(0)
+        return (load8(a, np.int64(i)) ^ load8(b, np.int64(j))) << U(64 - 8 * n) != U(0)
 
     return compiled
