@@ -116,8 +116,8 @@ def answer_nb(s: Any, events: np.ndarray, i: int) -> None:
         on_ack_nb(orders_of(s), e["x"], now)
     elif kind == EV_REJECT:
         on_reject_nb(orders_of(s), e["x"], e["y"], now)
+        # protection is looked at again by the timer: a venue that refuses every bracket would spin us
         s["refusals"][e["y"]] += 1
-        s["inst"][inst]["protect"] = 1
     elif kind == EV_CANCELED:
         on_cancel_nb(orders_of(s), e["x"], e["y"], now)
         s["inst"][inst]["protect"] = 1

@@ -137,6 +137,11 @@ def _decimal_text(text: pl.Series) -> tuple[Array, int]:
     frac = text.str.extract(r"\.(\d*?)0*$").fill_null("")
     lengths = frac.str.len_bytes().filter(good).to_numpy()
     exp = min(int(lengths.max()) if len(lengths) else 0, 12)
+    wholes = text.str.extract(r"^[+-]?0*(\d+)").fill_null("").str.len_bytes().filter(good).to_numpy()
+    if len(wholes) and int(wholes.max()) <= 18:
+        exp = min(
+            exp, 18 - int(wholes.max())
+        )  # decimals that no 64-bit integer could hold beside the largest
     padded = frac.str.slice(0, exp).str.pad_end(exp, "0") if exp else pl.Series([""] * len(text))
     joined = text.str.extract(r"^[+-]?(\d+)").fill_null("") + padded
     value = joined.cast(pl.Int64, strict=False)

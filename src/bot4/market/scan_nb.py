@@ -190,7 +190,7 @@ def integer_nb(buf: Array, i: int) -> int:
     count = 8
     while count == 8 and i + 8 <= buf.shape[0] and i - start < 24:
         count, digits = digits_at(buf, i)
-        value = value * POW10[count] + digits
+        value = value * int(POW10[count]) + int(digits)
         i += count
     d = int(buf[i]) - 48
     while 0 <= d <= 9:
@@ -198,7 +198,8 @@ def integer_nb(buf: Array, i: int) -> int:
         i += 1
         d = int(buf[i]) - 48
     c = buf[i]
-    if i == start or (i - start > 18 and (i - start > 19 or value < 0)):
+    # compiled, 19 digits that do not fit come out negative; plain Python shows them as they are
+    if i == start or i - start > 19 or value < 0 or value > 9223372036854775807:
         return -1
     if c != 44 and c != 125 and c != 34 and c != 32 and c != 93:
         return -1
