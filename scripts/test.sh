@@ -13,8 +13,8 @@ echo "== pass 1: compiled"
 if [ $# -gt 0 ]; then
     exec "$BIN/python" -m pytest "$@"
 fi
-"$BIN/python" -m pytest -q -n 2 --dist loadfile -m "not slow"
+"$BIN/python" -m pytest -q -m "not slow"
 
 echo "== pass 2: plain Python, coverage"
-NUMBA_DISABLE_JIT=1 "$BIN/python" -m pytest -q -n 2 --dist loadfile -m "not slow and not jit" \
+NUMBA_DISABLE_JIT=1 "$BIN/python" -m pytest -q -m "not slow and not jit" \
     --cov=bot4 --cov-report=term:skip-covered --cov-fail-under=95
