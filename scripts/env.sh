@@ -21,7 +21,9 @@ fi
 echo "[2/3] installing the locked packages (first time: about a minute)"
 bar=off
 [ -t 2 ] && bar=on
-"$VENV/bin/python" -m pip install --disable-pip-version-check --require-hashes --progress-bar $bar \
+# --no-deps: the lock names every package. Resolving again goes wrong in older pips: a release newer than the
+# lock makes them ask for `coverage[toml]` afresh, which hash mode then refuses.
+"$VENV/bin/python" -m pip install --disable-pip-version-check --require-hashes --no-deps --progress-bar $bar \
     -q -r requirements.lock
 echo "[3/3] installing bot4"
 "$VENV/bin/python" -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
