@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 
 from bot4.app.progress import ProgressBar
-from bot4.kernels.jit_nb import CACHE_DIR, cache_is_warm
+from bot4.kernels.cache import cache_is_warm, compiled_count
 
 ABOUT = 400
 LOOK_S = 0.5
@@ -48,7 +48,7 @@ class CompileWatch:
     def _watch(self) -> None:
         said = -LINE_S
         while not self._over.is_set():
-            ready = sum(1 for _ in CACHE_DIR.rglob("*.nbc"))
+            ready = compiled_count()
             text = "compiling kernels (first run only)"
             if self.bar.progress is not None:
                 self.bar(min(ready, ABOUT - 1), ABOUT, text)

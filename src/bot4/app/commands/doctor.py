@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bot4 import __version__
 from bot4.app.commands.stop import control_dir, running
-from bot4.kernels.jit_nb import CACHE_DIR, cache_is_warm
+from bot4.kernels.cache import CACHE_DIR, cache_is_warm
 
 NEEDED_DISK = 2 << 30
 NEEDED_MEMORY = 1 << 30
