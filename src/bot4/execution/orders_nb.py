@@ -33,6 +33,7 @@ from bot4.model.codes_nb import (
     ST_PARTIAL,
     ST_PENDING,
     ST_REJECTED,
+    ST_UNKNOWN,
     ST_WORKING,
 )
 
@@ -90,7 +91,7 @@ class OrdersState(NamedTuple):
 @kernel
 def is_live_nb(status: int) -> bool:
     """Whether an order in this state can still be filled."""
-    return ST_PENDING <= status <= ST_CANCELING
+    return ST_PENDING <= status <= ST_CANCELING or status == ST_UNKNOWN
 
 
 @kernel

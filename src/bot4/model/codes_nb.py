@@ -21,6 +21,10 @@ EV_ACK = 16  # order x accepted and working
 EV_REJECT = 17  # order x refused by the venue, y = REASON_*
 EV_FILL = 18  # order x: price, qty of this fill, y = fee in money units, seq = venue trade id
 EV_CANCELED = 19  # order x ended without (further) fill, y = REASON_*
+EV_UNKNOWN = 20  # what became of order x is not known (a lost reply), y = REASON_*
+EV_ADOPT = 21  # position found at the venue: x = signed lots, price = average entry, y = REASON_*
+EV_CASH = 22  # cash that came or went outside trading: x = money units, y = REASON_*
+EV_STREAM = 23  # the private stream: x = STATUS_* (OK, DISCONNECTED, STALE)
 # from ourselves, the clock, the operator
 EV_TIMER = 32  # the protection timer
 EV_MODE = 33  # mode change asked for: x = MODE_*, y = REASON_*
@@ -75,6 +79,7 @@ ST_CANCELING = 4  # cancel sent, not confirmed: exposure still counts
 ST_FILLED = 5
 ST_CANCELED = 6
 ST_REJECTED = 7
+ST_UNKNOWN = 8  # outcome not known: exposure counts as if filled, no entry until evidence comes
 
 # --- control modes, in order of severity -------------------------------------
 MODE_NORMAL = 0
@@ -102,6 +107,12 @@ R_UNCHECKED = 6  # a check could not be evaluated
 R_ORDER_RATE = 7
 R_TOO_MANY_ORDERS = 8
 R_INSTRUMENT = 9
+R_UNKNOWN_ORDER = 10  # an order of unknown outcome stands on the instrument
+R_PRIVATE_DOWN = 11  # the private stream is down: order state comes by polling only
+R_NOT_RECONCILED = 12  # ledger and venue have not agreed yet
+R_DUPLICATE = 13  # the same intent again
+R_THROTTLED = 14  # the rate budget holds no room for new risk
+R_BACKLOG = 15  # the instrument's order queue is full
 # order shape
 R_PRICE_TICK = 16
 R_QTY_LOT = 17
@@ -113,6 +124,8 @@ R_REDUCE_ONLY = 22
 R_SHORT_SPOT = 23
 R_POST_WOULD_TAKE = 24
 R_OVERFLOW = 25
+R_EXIT_FILTER = 26  # the exit or the stop would break a filter of the venue
+R_TOO_MANY_STOPS = 27
 # limits
 R_MAX_ORDER = 32
 R_MAX_POSITION = 33
@@ -127,6 +140,9 @@ R_EDGE = 41
 R_ZERO_SIZE = 42
 R_EQUITY = 43
 R_LEVERAGE = 44
+R_TURNOVER = 45
+R_FUNDS = 46  # the venue says that the balance does not suffice
+R_BREAKER = 47
 # causes of closing, cancelling or changing mode
 R_SIGNAL = 64
 R_STOP_LOSS = 65
@@ -147,6 +163,19 @@ R_VENUE = 79
 R_SELF = 80
 R_END = 81
 R_INTERNAL = 82
+R_TIMEOUT = 83  # no answer in time
+R_NETWORK = 84
+R_NOT_FOUND = 85  # the venue has never seen the order, by evidence
+R_RECONCILED = 86  # settled by comparison with the venue
+R_ADOPTED = 87  # found at the venue, not opened by this run
+R_LIQUIDATED = 88
+R_ADL = 89  # closed by the venue's auto-deleveraging
+R_DELISTED = 90
+R_MAINTENANCE = 91
+R_REPLACED = 92
+R_TRIGGER_NOW = 93  # a stop that would have triggered at once
+R_EXPIRED = 94
+R_PANIC = 95
 # decisions that led to no order
 D_WARMUP = 96
 D_NO_SIGNAL = 97

@@ -57,6 +57,7 @@ class Intent:
     stop_price: Price | None
     reduce_only: bool
     purpose: str
+    tif: str = "gtc"  # gtc, ioc, post; a market order is ioc whatever stands here
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,11 @@ from bot4.model.codes_nb import (
     R_PRICE_TICK,
     R_QTY_LOT,
     R_UNCHECKED,
-    TIF_GTC,
+    ST_PENDING,
     TIF_IOC,
     TYPE_MARKET,
 )
-from bot4.model.errors import CallerError
+from bot4.model.errors import CallerError, SafetyError
 from bot4.model.events import INTENT_DTYPE, ORDER_DTYPE
 from bot4.model.instrument import Instrument
 from bot4.model.values import I64_MAX, Price, Quantity
@@ -39,6 +39,7 @@ from bot4.safety.modes_nb import kill_nb
 _SEAL = take_seal()
 _TYPES = {word: code for code, word in names.ORDER_TYPES.items()}
 _PURPOSES = {word: code for code, word in names.PURPOSES.items()}
+_TIFS = {word: code for code, word in names.TIFS.items()}
 
 _OWNER = re.compile(r"[A-Za-z0-9]{1,8}")
 MAX_EPOCH = 10**10 - 1
@@ -94,6 +95,8 @@ def _words_reason(intent: Intent, context: GateContext) -> int:
         return R_INSTRUMENT
     if intent.type not in _TYPES or intent.purpose not in _PURPOSES or intent.side not in (-1, 1):
         return R_UNCHECKED
+    if intent.tif not in _TIFS:
+        return R_UNCHECKED
     for quantity in (intent.quantity, context.position, context.reducing):
         if quantity.lot != instrument.lot or abs(quantity.lots) > I64_MAX:
             return R_QTY_LOT
@@ -111,7 +114,7 @@ def _intent_row(intent: Intent) -> np.ndarray[Any, Any]:
     r["qty"] = intent.quantity.lots
     r["action"] = ACT_NEW
     r["type"] = _TYPES[intent.type]
-    r["tif"] = TIF_IOC if _TYPES[intent.type] == TYPE_MARKET else TIF_GTC
+    r["tif"] = TIF_IOC if _TYPES[intent.type] == TYPE_MARKET else _TIFS[intent.tif]
     r["flags"] = OF_REDUCE_ONLY if intent.reduce_only else 0
     r["purpose"] = _PURPOSES[intent.purpose]
     r["side"] = intent.side
@@ -166,3 +169,27 @@ class Gate:
         passed = (*(name for name, verdict in verdicts.items() if verdict == R_OK), "gate")
         text = client_order_id(self._owner, self._epoch, order_id)
         return ApprovedOrder(intent, order_id, text, passed, _SEAL)
+
+
+def sealed(row: np.ndarray[Any, Any], instrument: Instrument, owner: str, epoch: int) -> ApprovedOrder:
+    """The order that the compiled gate approved (one row of ORDER_DTYPE), in the words a venue takes.
+
+    SafetyError for a row that the gate did not leave pending: it must not be sent.
+    """
+    r = row[0] if row.ndim else row
+    if int(r["id"]) < 1 or int(r["status"]) != ST_PENDING or int(r["action"]) != ACT_NEW:
+        raise SafetyError(f"order {int(r['id'])}: the gate has not approved it, or it was sent before")
+    price, stop = int(r["price"]), int(r["stop_price"])
+    intent = Intent(
+        instrument=instrument.symbol,
+        side=int(r["side"]),
+        type=names.ORDER_TYPES[int(r["type"])],
+        quantity=Quantity(int(r["qty"]), instrument.lot),
+        price=Price(price, instrument.tick) if price > 0 else None,
+        stop_price=Price(stop, instrument.tick) if stop > 0 else None,
+        reduce_only=bool(int(r["flags"]) & OF_REDUCE_ONLY),
+        purpose=names.PURPOSES[int(r["purpose"])],
+        tif=names.TIFS[int(r["tif"])],
+    )
+    order_id = int(r["id"])
+    return ApprovedOrder(intent, order_id, client_order_id(owner, epoch, order_id), ("gate_nb",), _SEAL)
