@@ -32,7 +32,9 @@ app = typer.Typer(
 data_app = typer.Typer(help="Import, list and check market data.", no_args_is_help=True)
 config_app = typer.Typer(help="Show the settings.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+keys_app = typer.Typer(help="The operator's keys, with which releases are signed.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
@@ -206,6 +208,42 @@ def doctor(as_json: Json = False) -> None:
 def stop(as_json: Json = False) -> None:
     """Raise the kill switch of every run on this machine: cancel, flatten, stop."""
     _run("stop", "stop", as_json)
+
+
+Pid = Annotated[
+    int | None, typer.Option("--run", help="Process id of the run; needed when several are alive.")
+]
+
+
+@app.command()
+def mode(
+    mode: Annotated[str, typer.Argument(help="reduce, pause or emergency.")],
+    run: Pid = None,
+    as_json: Json = False,
+) -> None:
+    """Make a run more careful: reduce (shrink positions), pause (no new ones), emergency (close all)."""
+    _run("control", "mode", as_json, mode=mode, run=run)
+
+
+@app.command()
+def resume(
+    to: Annotated[str, typer.Option(help="Mode to go down to.")] = "normal",
+    run: Pid = None,
+    for_run: Annotated[
+        str | None,
+        typer.Option(help="Only print a release, for the run with this name (see its start line)."),
+    ] = None,
+    release: Annotated[str | None, typer.Option(help="Hand in a release that was made elsewhere.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Lower the control mode of a run, with a release signed by the operator's key."""
+    _run("control", "resume", as_json, to=to, run=run, for_run=for_run, release=release)
+
+
+@keys_app.command("new")
+def keys_new(as_json: Json = False) -> None:
+    """Make the key pair for releases; an existing pair is never overwritten."""
+    _run("control", "keys_new", as_json)
 
 
 @data_app.command("import")

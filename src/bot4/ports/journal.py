@@ -13,6 +13,9 @@ ORDERS = 4  # ORDER_DTYPE: approved orders and cancels, as sent
 DECISIONS = 5  # DECISION_DTYPE
 EQUITY = 6  # EQUITY_DTYPE
 END = 7  # json: counts, state hash, summary
+NOTE = 8  # json: an audit record: who asked for what, and what became of it
+
+JSON_KINDS = (META, END, NOTE)
 
 BLOCK_NAMES = {
     META: "meta",
@@ -22,6 +25,7 @@ BLOCK_NAMES = {
     DECISIONS: "decisions",
     EQUITY: "equity",
     END: "end",
+    NOTE: "note",
 }
 
 

@@ -120,6 +120,7 @@ class Paper:
     warmup_ns: int
     duration_ns: int | None
     show: Callable[[int, float], None]
+    control: Callable[[], None] = lambda: None  # looks for commands of the operator
     _at: int = 0
 
     def run(self) -> tuple[int, str, float]:
@@ -133,6 +134,7 @@ class Paper:
         while not self.source.finished():
             wall = self.clock.monotonic_ns()
             self.switch.beat()
+            self.control()
             if self.switch.latched:
                 why = "kill switch"
                 break

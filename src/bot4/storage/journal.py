@@ -252,7 +252,7 @@ class JournalReader:
         for sequence, kind, count, payload in self._raw():
             if kinds and kind not in kinds:
                 continue
-            if kind in (port.META, port.END):
+            if kind in port.JSON_KINDS:
                 yield Block(sequence, kind, json.loads(payload))
             elif kind in _DTYPES:
                 rows = np.frombuffer(payload, _DTYPES[kind])

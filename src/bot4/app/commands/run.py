@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bot4.app import bootstrap
 from bot4.app.commands.backtest import figures, rows
+from bot4.app.commands.control import inbox_dir, key_dir, run_name
 from bot4.app.commands.stop import control_dir
 from bot4.app.config import Config
 from bot4.app.live import LiveView
@@ -23,8 +24,11 @@ from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
 from bot4.ports.alarm import Level
 from bot4.research.backtest import Backtest, bar_interval, plan_for
+from bot4.research.control import Operator
 from bot4.research.paper import GenerativeSource, Paper, RecordedSource, Source
 from bot4.research.session import Chosen, LoadedModel, Session, assemble, choose, describe, load, nil_costs
+from bot4.safety.authority import Authority
+from bot4.safety.inbox import Inbox
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.journal import FileJournal
@@ -62,6 +66,17 @@ def kill_switch() -> Iterator[KillSwitch]:
         switch.close()
         pid_file.unlink(missing_ok=True)
         stop_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def operator_inbox() -> Iterator[Inbox]:
+    """Where `bot4 mode` and `bot4 resume` reach this process; after `kill_switch`, which names the run."""
+    pid = os.getpid()
+    inbox = Inbox(inbox_dir(pid), Authority(key_dir(), run_name(pid)))
+    try:
+        yield inbox
+    finally:
+        inbox.close()
 
 
 def _meta_data(source: str, synthetic: bool, start: int, venues: list[str], bars: bool) -> dict[str, Any]:
@@ -200,7 +215,8 @@ def _trade(
         speed=speed,
         duration_s=None if duration is None else duration / 1e9,
     )
-    with kill_switch() as switch, LiveView(quiet=quiet) as view:
+    with kill_switch() as switch, operator_inbox() as inbox, LiveView(quiet=quiet) as view:
+        operator = Operator(session, inbox, SystemClock(), lambda text: StderrAlarm().tell("warning", text))
         paper = Paper(
             session,
             source,
@@ -210,6 +226,7 @@ def _trade(
             settings["run.warmup"] if synthetic else 0,
             duration,
             lambda now, up: view.update(observer.snapshot(now, up)),
+            operator.look,
         )
         limit, why, seconds = paper.run()
         cause = switch.cause
