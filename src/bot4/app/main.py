@@ -35,6 +35,8 @@ app.add_typer(data_app, name="data")
 keys_app = typer.Typer(help="The operator's keys, with which releases are signed.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
+audit_app = typer.Typer(help="Verify, sign and export the trail of a run.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
@@ -244,6 +246,33 @@ def resume(
 def keys_new(as_json: Json = False) -> None:
     """Make the key pair for releases; an existing pair is never overwritten."""
     _run("control", "keys_new", as_json)
+
+
+JournalDir = Annotated[Path, typer.Argument(help="Folder of a journal.")]
+
+
+@audit_app.command("verify")
+def audit_verify(journal: JournalDir, as_json: Json = False) -> None:
+    """Find any edited, missing, swapped or cut-off block; exit code 6 names the first."""
+    _run("audit", "verify", as_json, journal=journal)
+
+
+@audit_app.command("sign")
+def audit_sign(journal: JournalDir, as_json: Json = False) -> None:
+    """Verify, then sign the head of the journal with the operator's key."""
+    _run("audit", "sign", as_json, journal=journal)
+
+
+@audit_app.command("export")
+def audit_export(
+    journal: JournalDir,
+    start: Annotated[str | None, typer.Option(help="First instant, ISO-8601 UTC.")] = None,
+    end: Annotated[str | None, typer.Option(help="Instant to end before, ISO-8601 UTC.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Who did what, when: orders, decisions, modes, kills, operator's words, one JSON line each."""
+    _run("audit", "export", as_json, journal=journal, start=start, end=end, out=out)
 
 
 @data_app.command("import")

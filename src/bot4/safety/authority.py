@@ -104,6 +104,18 @@ def private_key(folder: Path, passphrase: str) -> Ed25519PrivateKey:
     return key
 
 
+def public_key_signed(folder: Path, signature: bytes, body: bytes) -> bool:
+    """Whether the operator's key signed `body`; NotAuthorised when `folder` holds no public half."""
+    key = load_pem_public_key(_read(folder / PUBLIC, "the public key"))
+    if not isinstance(key, Ed25519PublicKey):
+        raise NotAuthorised(f"{folder / PUBLIC} is not an Ed25519 key")
+    try:
+        key.verify(signature, body)
+    except InvalidSignature:
+        return False
+    return True
+
+
 def sign(key: Ed25519PrivateKey, release: Release) -> str:
     """The release as text with its signature."""
     body = json.dumps(asdict(release), sort_keys=True, separators=(",", ":")).encode()
@@ -125,13 +137,8 @@ class Authority:
     def accept(self, text: str, now_ns: int) -> Release:
         """The release, spent by this call; NotAuthorised says what is wrong with it."""
         body, signature = self._parts(text)
-        key = load_pem_public_key(_read(self._folder / PUBLIC, "the public key"))
-        if not isinstance(key, Ed25519PublicKey):
-            raise NotAuthorised(f"{self._folder / PUBLIC} is not an Ed25519 key")
-        try:
-            key.verify(signature, body)
-        except InvalidSignature:
-            raise NotAuthorised("the release was not signed with the operator's key") from None
+        if not public_key_signed(self._folder, signature, body):
+            raise NotAuthorised("the release was not signed with the operator's key")
         release = self._release(body)
         if release.run != self._run:
             raise NotAuthorised(f"the release is for run {release.run}, this is {self._run}")

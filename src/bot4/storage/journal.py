@@ -119,6 +119,11 @@ class FileJournal:
     def _start_segment(self) -> None:
         self._file.write(_FILE.pack(_MAGIC_FILE, FORMAT, self._number, self._last))
 
+    @property
+    def head(self) -> tuple[int, str]:
+        """How many blocks there are, and the hash (hex) of the last one."""
+        return self._sequence, self._last.hex()
+
     def append(self, kind: int, payload: np.ndarray[Any, Any] | dict[str, Any]) -> None:
         """Add one block; StorageError (nothing before it is lost) when the disk refuses."""
         if isinstance(payload, dict):

@@ -85,7 +85,8 @@ def mode(*, mode: str, run: int | None, as_json: bool) -> dict[str, Any] | None:
     return _say(_target(run), {"mode": mode, "by": getpass.getuser()}, as_json)
 
 
-def _passphrase(prompt: str) -> str:
+def passphrase(prompt: str) -> str:
+    """The passphrase of the operator's key: BOT4_RELEASE_PASSPHRASE, else asked for."""
     given = os.environ.get("BOT4_RELEASE_PASSPHRASE")
     return given if given is not None else getpass.getpass(prompt)
 
@@ -93,7 +94,7 @@ def _passphrase(prompt: str) -> str:
 def keys_new(*, as_json: bool) -> dict[str, Any] | None:
     """Make the pair of keys with which releases are signed."""
     folder = key_dir()
-    phrase = _passphrase("passphrase for the new key (empty: none): ")
+    phrase = passphrase("passphrase for the new key (empty: none): ")
     public = new_keys(folder, phrase)
     if as_json:
         return {"public": str(public), "private": str(folder / PRIVATE)}
@@ -112,7 +113,7 @@ def resume(
         return _say(_target(run), {"release": release}, as_json)
     pid = None if for_run is not None else _target(run)
     named = for_run if for_run is not None else run_name(_target(run))
-    key = private_key(key_dir(), _passphrase("passphrase of the release key: "))
+    key = private_key(key_dir(), passphrase("passphrase of the release key: "))
     now = time.time_ns()
     text = sign(key, Release(named, codes[to], now, now + GOOD_FOR_NS, getpass.getuser()))
     if pid is not None:

@@ -31,6 +31,7 @@ from bot4.safety.authority import Authority
 from bot4.safety.inbox import Inbox
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
+from bot4.storage.anchors import HourlyAnchor
 from bot4.storage.journal import FileJournal
 from bot4.storage.lake import Dataset
 from bot4.venues.simulator.generative import GenParams
@@ -188,7 +189,9 @@ def run(
             else:
                 session, source = _generative(settings, chosen, loaded, seed, journal)
             session.driver.warm()
-        document = _trade(session, source, settings, pace, duration, feed=feed, quiet=as_json)
+        anchor = HourlyAnchor(journal, SystemClock().now_ns())
+        document = _trade(session, source, settings, pace, duration, anchor, feed=feed, quiet=as_json)
+        anchor.now(SystemClock().now_ns())
     document = {**figures(folder), **document, "journal": str(folder)}
     if as_json:
         return document
@@ -203,6 +206,7 @@ def _trade(
     settings: Config,
     speed: float,
     duration: int | None,
+    anchor: HourlyAnchor,
     *,
     feed: Feed | None,
     quiet: bool,
@@ -217,6 +221,11 @@ def _trade(
     )
     with kill_switch() as switch, operator_inbox() as inbox, LiveView(quiet=quiet) as view:
         operator = Operator(session, inbox, SystemClock(), lambda text: StderrAlarm().tell("warning", text))
+
+        def look() -> None:
+            operator.look()
+            anchor.look(SystemClock().now_ns())
+
         paper = Paper(
             session,
             source,
@@ -226,7 +235,7 @@ def _trade(
             settings["run.warmup"] if synthetic else 0,
             duration,
             lambda now, up: view.update(observer.snapshot(now, up)),
-            operator.look,
+            look,
         )
         limit, why, seconds = paper.run()
         cause = switch.cause
