@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import time
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 
 from bot4.app.settings import BY_NAME, SETTINGS, Value
 from bot4.model.errors import ConfigError
+from bot4.safety.sealed import active
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,48 @@ def _unknown(name: str, where: str) -> ConfigError:
 
 
 def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
-    """Defaults, then the file, then `name=value` overrides. ConfigError for anything wrong."""
-    values: dict[str, Value] = {s.name: s.parse(_literal(s.default, s.unit)) for s in SETTINGS}
-    source = dict.fromkeys(values, "default")
+    """Defaults, then the file, then `name=value` overrides. ConfigError for anything wrong.
+
+    A folder is a sealed configuration: the version in force now, and no overrides.
+    """
+    if path is not None and path.is_dir():
+        if list(overrides):
+            raise ConfigError("a sealed configuration takes no --set; propose a change: bot4 config seal")
+        version = active(path, key_dir(), time.time_ns())
+        return parse(version.text, f"{path} version {version.number}", ())
+    text = None
     if path is not None:
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"config {path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
             raise ConfigError(f"config {path}: {error}") from None
+    return parse(text, str(path), overrides)
+
+
+def key_dir() -> Path:
+    """Where the operator's keys are: BOT4_KEY_DIR, else the configuration folder."""
+    named = os.environ.get("BOT4_KEY_DIR")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "bot4"
+
+
+def parse(text: str | None, where: str, overrides: Iterable[str]) -> Config:
+    """Defaults, then the TOML `text` (read from `where`), then overrides."""
+    values: dict[str, Value] = {s.name: s.parse(_literal(s.default, s.unit)) for s in SETTINGS}
+    source = dict.fromkeys(values, "default")
+    if text is not None:
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"config {where}: {error}") from None
         for name, raw in _flatten(table):
             if name not in BY_NAME:
-                raise _unknown(name, f"config {path}")
+                raise _unknown(name, f"config {where}")
             values[name] = BY_NAME[name].parse(raw)
-            source[name] = str(path)
+            source[name] = where
     for item in overrides:
         name, equals, raw = item.partition("=")
         name = name.strip()

@@ -39,7 +39,9 @@ audit_app = typer.Typer(help="Verify, sign and export the trail of a run.", no_a
 app.add_typer(audit_app, name="audit")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file with settings, or a sealed folder.")
+]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a setting: --set 'risk.max_position=1 %'.")
 ]
@@ -329,6 +331,25 @@ def data_check(
 def config_show(config: ConfigFile = None, set_: Sets = None, as_json: Json = False) -> None:
     """Show every setting, its value, its bounds, and where the value came from."""
     _run("config", "show", as_json, config=config, sets=set_ or [])
+
+
+SealedDir = Annotated[Path, typer.Option("--sealed", help="Folder of the sealed configuration.")]
+
+
+@config_app.command("seal")
+def config_seal(
+    file: Annotated[Path, typer.Argument(help="TOML file with the settings.")],
+    sealed: SealedDir = Path("sealed"),
+    as_json: Json = False,
+) -> None:
+    """Encrypt and sign settings; after the first, a version holds 24 hours after it was made."""
+    _run("config", "seal", as_json, file=file, folder=sealed)
+
+
+@config_app.command("sealed")
+def config_sealed(sealed: SealedDir = Path("sealed"), as_json: Json = False) -> None:
+    """Verify a sealed configuration and show its versions; use it with --config FOLDER."""
+    _run("config", "sealed", as_json, folder=sealed)
 
 
 def _version(value: bool) -> None:

@@ -2,7 +2,7 @@
 
     slippage     a fill more than 3 % worse than the mid price at its decision
     staleness    a symbol being quoted from which nothing, not even a pong, came for 500 ms
-    spread       relative spread above 3 times its own median of the last hour, and above 5 bp: where the normal
+    spread       relative spread above 3 times its own median of the last hour, and 5 bp: where the normal
                  spread is one tick (0.02 bp on a large perpetual), three ticks are an ordinary moment
     errors       more than 10 % of at least 20 calls in 60 s failed
     latency      median round trip of the last 10 s above one second

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bot4.app.commands.control import key_dir, passphrase
+from bot4.app.commands.control import passphrase
+from bot4.app.config import key_dir
 from bot4.model.errors import StorageError
 from bot4.model.times import instant_ns
 from bot4.research import audit

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot4.app.commands.stop import control_dir, running
+from bot4.app.config import key_dir
 from bot4.model import names
 from bot4.model.codes_nb import MODE_NORMAL
 from bot4.model.errors import CallerError, OperatorError
@@ -17,14 +18,6 @@ from bot4.safety.authority import GOOD_FOR_NS, PRIVATE, NotAuthorised, Release, 
 from bot4.safety.inbox import post
 
 ANSWER_S = 15.0
-
-
-def key_dir() -> Path:
-    """Where the operator's keys are: BOT4_KEY_DIR, else the configuration folder."""
-    named = os.environ.get("BOT4_KEY_DIR")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "bot4"
 
 
 def inbox_dir(pid: int) -> Path:

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from bot4.app import bootstrap
 from bot4.app.commands.backtest import figures, rows
-from bot4.app.commands.control import inbox_dir, key_dir, run_name
+from bot4.app.commands.control import inbox_dir, run_name
 from bot4.app.commands.stop import control_dir
-from bot4.app.config import Config
+from bot4.app.config import Config, key_dir
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
 from bot4.engine.feed import Feed, first_look
