@@ -53,9 +53,11 @@ def test_modes_by_command_and_down_again_only_with_the_key(alive, tmp_path):
     assert m.bot4("resume", "--release", named).code == 7
     assert m.bot4("mode", "faster").code == 2
     assert m.bot4("mode", "pause", "--run", "1").code == 4
+    assert m.bot4("alarm", "ack", "--json").doc["text"] == "0 critical alarms acknowledged"
     assert m.bot4("stop").code == 0
     alive.wait(60)
     notes = [b.payload for b in JournalReader(tmp_path / "j").blocks(port.NOTE)]
+    assert notes.pop()["what"] == "alarms acknowledged"
     changes = [(n["before"], n["asked"], n["after"], n["authorised"]) for n in notes]
     assert changes == [
         ("normal", "pause", "pause", False),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bot4.app import bootstrap
-from bot4.app.commands import run as run_command
+from bot4.app.alarms import StderrAlarm
 from bot4.app.commands import stop as stop_command
 from bot4.app.commands.data import join
 from bot4.app.config import load as load_config
@@ -594,7 +594,7 @@ def test_the_bar_follows_the_span(minutes, seconds):
 
 
 def test_alarms_go_to_stderr(capsys):
-    run_command.StderrAlarm().tell("info", "x [y]")
+    StderrAlarm().tell("info", "x [y]")
     assert capsys.readouterr().err == "info: x [y]\n"
 
 

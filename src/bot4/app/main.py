@@ -35,6 +35,8 @@ app.add_typer(data_app, name="data")
 keys_app = typer.Typer(help="The operator's keys, with which releases are signed.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
+alarm_app = typer.Typer(help="The alarm channels.", no_args_is_help=True)
+app.add_typer(alarm_app, name="alarm")
 audit_app = typer.Typer(help="Verify, sign and export the trail of a run.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 
@@ -275,6 +277,18 @@ def audit_export(
 ) -> None:
     """Who did what, when: orders, decisions, modes, kills, operator's words, one JSON line each."""
     _run("audit", "export", as_json, journal=journal, start=start, end=end, out=out)
+
+
+@alarm_app.command("test")
+def alarm_test(config: ConfigFile = None, set_: Sets = None, as_json: Json = False) -> None:
+    """Send a test message through the alarm channels."""
+    _run("alarm", "test", as_json, config=config, sets=set_ or [])
+
+
+@alarm_app.command("ack")
+def alarm_ack(run: Pid = None, as_json: Json = False) -> None:
+    """Acknowledge the critical alarms of a run, so that they do not escalate."""
+    _run("control", "acknowledge", as_json, run=run)
 
 
 @data_app.command("import")

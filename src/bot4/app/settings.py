@@ -58,7 +58,7 @@ class Setting:
             return f"{plain(Decimal(value))} (base currency)"
         if self.unit == "flag":
             return "true" if value else "false"
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return f"{value:g}" if isinstance(value, float) else str(value) or "(empty)"
 
 
 def _number(raw: object) -> float:
@@ -255,6 +255,23 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("commit", "close", "never"),
     ),
     _S("journal.decisions", "text", "changes", "which decisions are journalled", choices=("changes", "all")),
+    _S(
+        "alarm.channels",
+        "text",
+        "",
+        "file with the addresses of alarm channels, one a line (apprise); empty: stderr only",
+    ),
+    _S("alarm.quiet", "duration", "1m", "the same alarm is sent once in this time", 0, 86400 * 10**9),
+    _S(
+        "alarm.escalate_after",
+        "duration",
+        "5m",
+        "a critical alarm that nobody acknowledged goes to the second tier",
+        10**9,
+        86400 * 10**9,
+    ),
+    _S("alarm.heartbeat_url", "text", "", "asked regularly while a run is well; empty: no heartbeat"),
+    _S("alarm.heartbeat", "duration", "1m", "period of the heartbeat", 10**9, 86400 * 10**9),
     _S("run.speed", "number", "180", "market seconds a second on paper (0: as fast as possible)", 0, 1e6),
     _S(
         "run.warmup",

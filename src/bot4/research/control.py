@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from bot4.model import names
 from bot4.model.codes_nb import R_COMMAND
 from bot4.ports import journal as port
 from bot4.ports.clock import Clock
 from bot4.research.session import Session
-from bot4.safety.inbox import Asked, Inbox
+from bot4.safety.inbox import Acknowledged, Asked, Inbox
 
 
 class Operator:
@@ -21,16 +22,31 @@ class Operator:
         inbox: Inbox,
         clock: Clock,
         broadcast: Callable[[str], None] = lambda text: None,
+        acknowledge: Callable[[], int] = lambda: 0,
     ) -> None:
         self._session = session
         self._inbox = inbox
         self._clock = clock
         self._broadcast = broadcast
+        self._acknowledge = acknowledge
 
     def look(self) -> None:
         """Carry out every command that has come since the last look."""
         for asked in self._inbox.take(self._clock.now_ns()):
-            self._carry_out(asked)
+            if isinstance(asked, Acknowledged):
+                self._seen(asked)
+            else:
+                self._carry_out(asked)
+
+    def _seen(self, asked: Acknowledged) -> None:
+        count = self._acknowledge()
+        self._note({"what": "alarms acknowledged", "by": asked.by, "alarms": count})
+        self._inbox.answer(asked.name, True, f"{count} critical alarms acknowledged")
+
+    def _note(self, record: dict[str, Any]) -> None:
+        stamps = {"wall_ns": self._clock.now_ns(), "engine_ns": self._session.driver.now}
+        self._session.journal.append(port.NOTE, {**record, **stamps})
+        self._session.journal.commit()
 
     def _carry_out(self, asked: Asked) -> None:
         control = self._session.engine.safety.control[0]
@@ -38,18 +54,16 @@ class Operator:
         if asked.mode >= before or asked.authorised:  # a person lowers severity with a release only
             self._session.driver.mode(asked.mode, R_COMMAND, authorised=asked.authorised)
         after = int(control["mode"])
-        record = {
-            "what": "mode asked",
-            "by": asked.by,
-            "asked": names.MODES[asked.mode],
-            "authorised": asked.authorised,
-            "before": names.MODES[before],
-            "after": names.MODES[after],
-            "wall_ns": self._clock.now_ns(),
-            "engine_ns": self._session.driver.now,
-        }
-        self._session.journal.append(port.NOTE, record)
-        self._session.journal.commit()
+        self._note(
+            {
+                "what": "mode asked",
+                "by": asked.by,
+                "asked": names.MODES[asked.mode],
+                "authorised": asked.authorised,
+                "before": names.MODES[before],
+                "after": names.MODES[after],
+            }
+        )
         accepted = after == asked.mode
         text = f"mode is {names.MODES[after]}" if accepted else self._why_not(before, asked)
         self._inbox.answer(asked.name, accepted, text)

@@ -2,7 +2,7 @@
 
 A command is one JSON file, put into the folder by an atomic rename. The process takes each once and puts the
 answer beside it. There is no command that places, alters or closes a trade: an inbox can only raise the
-severity of the control mode, or hand in a signed release (`authority`) to lower it.
+severity of the control mode, hand in a signed release (`authority`) to lower it, or acknowledge alarms.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ class Asked:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A person has seen the alarms."""
+
+    name: str
+    by: str
+
+
 def post(folder: Path, name: str, command: dict[str, str]) -> Path:
     """Put a command for the process that reads `folder`; the path at which its answer will stand."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -46,9 +54,9 @@ class Inbox:
         self._authority = authority
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def take(self, now_ns: int) -> list[Asked]:
+    def take(self, now_ns: int) -> list[Asked | Acknowledged]:
         """Commands that came since the last call, in order of their names; bad ones are answered here."""
-        asked = []
+        asked: list[Asked | Acknowledged] = []
         for path in sorted(self.folder.glob("*.cmd")):
             name = path.stem
             try:
@@ -60,7 +68,7 @@ class Inbox:
             path.unlink(missing_ok=True)
         return asked
 
-    def _read(self, path: Path, name: str, now_ns: int) -> Asked:
+    def _read(self, path: Path, name: str, now_ns: int) -> Asked | Acknowledged:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"the command is larger than {MOST_BYTES} bytes")
         command = json.loads(path.read_text(encoding="utf-8"))
@@ -69,10 +77,13 @@ class Inbox:
         if "release" in command:
             release = self._authority.accept(str(command["release"]), now_ns)
             return Asked(name, release.mode, True, release.by)
+        by = str(command.get("by", "unknown"))[:64]
+        if command.get("acknowledge") == "alarms":
+            return Acknowledged(name, by)
         mode = _MODES.get(str(command.get("mode")))
         if mode is None or mode == MODE_NORMAL:
             raise ValueError("ask for reduce, pause or emergency; to lower severity a release is needed")
-        return Asked(name, mode, False, str(command.get("by", "unknown"))[:64])
+        return Asked(name, mode, False, by)
 
     def answer(self, name: str, accepted: bool, text: str) -> None:
         """Say what became of a command."""

@@ -1,4 +1,4 @@
-"""`bot4 mode`, `bot4 resume`, `bot4 keys new`: words of the operator to a running bot4."""
+"""`bot4 mode`, `resume`, `keys new`, `alarm ack`: words of the operator to a running bot4."""
 
 from __future__ import annotations
 
@@ -76,6 +76,11 @@ def mode(*, mode: str, run: int | None, as_json: bool) -> dict[str, Any] | None:
             f"mode {mode!r} is not one of {', '.join(words)}; `bot4 resume` goes back to normal"
         )
     return _say(_target(run), {"mode": mode, "by": getpass.getuser()}, as_json)
+
+
+def acknowledge(*, run: int | None, as_json: bool) -> dict[str, Any] | None:
+    """Tell a run that its alarms were seen, so that they do not escalate."""
+    return _say(_target(run), {"acknowledge": "alarms", "by": getpass.getuser()}, as_json)
 
 
 def passphrase(prompt: str) -> str:

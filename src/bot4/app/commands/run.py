@@ -9,9 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bot4.app import bootstrap
+from bot4.app.alarms import alarms
 from bot4.app.commands.backtest import figures, rows
 from bot4.app.commands.control import inbox_dir, run_name
 from bot4.app.commands.stop import control_dir
@@ -22,7 +21,7 @@ from bot4.engine.feed import Feed, first_look
 from bot4.engine.intake import import_bars, import_frames
 from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
-from bot4.ports.alarm import Level
+from bot4.ports.alarm import Alarm
 from bot4.research.backtest import Backtest, bar_interval, plan_for
 from bot4.research.control import Operator
 from bot4.research.paper import GenerativeSource, Paper, RecordedSource, Source
@@ -41,23 +40,15 @@ SYNTHETIC_BAR = 180 * 10**9
 SYNTHETIC_START = 1_704_067_200 * 10**9  # 2024-01-01T00:00:00Z, a label: the market is made up
 
 
-class StderrAlarm:
-    """Alarms as lines on stderr."""
-
-    def tell(self, level: Level, text: str) -> None:
-        """Print the alarm."""
-        Console(stderr=True).print(f"{level}: {text}", style="bold red", markup=False)
-
-
 @contextmanager
-def kill_switch() -> Iterator[KillSwitch]:
+def kill_switch(alarm: Alarm) -> Iterator[KillSwitch]:
     """The switch of this process: stop file, signals, watchdog; its files are removed at the end."""
     folder = control_dir()
     folder.mkdir(parents=True, exist_ok=True)
     stop_file = folder / f"run-{os.getpid()}.stop"
     pid_file = folder / f"run-{os.getpid()}.pid"
     stop_file.unlink(missing_ok=True)
-    switch = KillSwitch(stop_file, SystemClock(), StderrAlarm(), max_missed=30)
+    switch = KillSwitch(stop_file, SystemClock(), alarm, max_missed=30)
     pid_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
     try:
         switch.start()
@@ -219,8 +210,16 @@ def _trade(
         speed=speed,
         duration_s=None if duration is None else duration / 1e9,
     )
-    with kill_switch() as switch, operator_inbox() as inbox, LiveView(quiet=quiet) as view:
-        operator = Operator(session, inbox, SystemClock(), lambda text: StderrAlarm().tell("warning", text))
+    with ExitStack() as held:
+        healthy = [True]
+        alarm = held.enter_context(alarms(settings, lambda: healthy[0]))
+        switch = held.enter_context(kill_switch(alarm))
+        inbox = held.enter_context(operator_inbox())
+        view = held.enter_context(LiveView(quiet=quiet))
+        switch.add_callback(lambda trip: healthy.__setitem__(0, False))
+        operator = Operator(
+            session, inbox, SystemClock(), lambda text: alarm.tell("warning", text), alarm.hub.acknowledge
+        )
 
         def look() -> None:
             operator.look()

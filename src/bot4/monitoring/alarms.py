@@ -1,0 +1,249 @@
+"""Alarms that reach a person: several channels, in tiers, from a thread of their own.
+
+`AlarmHub.tell` only puts the message into a bounded queue, so that nothing on a safety path ever waits for
+a mail server. The thread sends it to the first tier. The second tier gets a critical alarm too when every
+channel of the first failed, or when nobody acknowledged it in time. The same text is sent once per
+`quiet_ns`; how often it came meanwhile is told with the next one. A failing channel never stops the others.
+
+Channels are named by their kind alone (`mailto`, `slack`): their addresses hold secrets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bot4.model.errors import ConfigError, MissingExtra
+from bot4.ports.alarm import Level
+from bot4.ports.clock import Clock
+
+SECOND = 10**9
+MOST_WAITING = 256
+KEPT = 512
+
+
+class Channel(Protocol):
+    """One way to reach a person."""
+
+    name: str
+
+    def send(self, level: Level, text: str) -> None:
+        """Deliver, or raise."""
+
+
+class DeliveryFailed(Exception):
+    """A channel could not deliver."""
+
+
+class AppriseChannel:
+    """Mail, Slack, Telegram, PagerDuty, webhooks and the rest, by an apprise address."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            import apprise
+        except ImportError:
+            raise MissingExtra("apprise", "alarm") from None
+        self.name = url.partition("://")[0] or "unnamed"
+        self._apprise: Any = apprise.Apprise()
+        if not self._apprise.add(url):
+            raise ConfigError(f"alarm channel {self.name}: apprise does not understand its address")
+        self._kinds = {"info": "info", "warning": "warning", "critical": "failure"}
+
+    def send(self, level: Level, text: str) -> None:
+        """Deliver through apprise; DeliveryFailed says no more than the channel's kind."""
+        if not self._apprise.notify(body=text, title=f"bot4 {level}", notify_type=self._kinds[level]):
+            raise DeliveryFailed(f"channel {self.name} did not accept the message")
+
+
+def channels_of(file: Path) -> list[list[Channel]]:
+    """Tiers of channels from a file: one address a line, `2 ` before those of the second tier, `#` comments.
+
+    ConfigError names the line, never the address.
+    """
+    tiers: list[list[Channel]] = [[], []]
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"alarm channels {file}: {error.strerror}") from None
+    for number, line in enumerate(lines, 1):
+        words = line.split("#")[0].split() if "://" not in line else line.split()
+        if not words:
+            continue
+        tier = 1 if len(words) == 2 and words[0] == "2" else 0
+        if len(words) - tier != 1 or "://" not in words[-1]:
+            raise ConfigError(f"alarm channels {file}: line {number} is not `ADDRESS` or `2 ADDRESS`")
+        try:
+            tiers[tier].append(AppriseChannel(words[-1]))
+        except ConfigError as error:
+            raise ConfigError(f"alarm channels {file}: line {number}: {error}") from None
+    if not tiers[0]:
+        raise ConfigError(f"alarm channels {file}: names no channel of the first tier")
+    return tiers
+
+
+@dataclass
+class Told:
+    """An alarm and what became of it."""
+
+    level: Level
+    text: str
+    ts: int
+    delivered: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    escalated: bool = False
+    acknowledged: bool = False
+
+
+class AlarmHub:
+    """An Alarm (the port) over tiers of channels."""
+
+    def __init__(
+        self,
+        tiers: Sequence[Sequence[Channel]],
+        clock: Clock,
+        *,
+        quiet_ns: int = 60 * SECOND,
+        escalate_ns: int = 300 * SECOND,
+    ) -> None:
+        self._tiers = [list(tier) for tier in tiers]
+        self._clock = clock
+        self._quiet_ns = quiet_ns
+        self._escalate_ns = escalate_ns
+        self._waiting: deque[tuple[Level, str]] = deque()
+        self._last: dict[str, tuple[int, int]] = {}  # text: when sent, how often since
+        self.told: deque[Told] = deque(maxlen=KEPT)
+        self.lost = 0
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def tell(self, level: Level, text: str) -> None:
+        """Queue the message; when the queue is full the oldest that is not critical gives way."""
+        if len(self._waiting) >= MOST_WAITING:
+            self.lost += 1
+            with contextlib.suppress(IndexError):
+                least = next((m for m in self._waiting if m[0] != "critical"), self._waiting[0])
+                with contextlib.suppress(ValueError):
+                    self._waiting.remove(least)
+        self._waiting.append((level, text))
+        self._wake.set()
+
+    def start(self) -> None:
+        """Begin to send, in a thread of its own."""
+        self._thread = threading.Thread(target=self._work, name="bot4-alarms", daemon=True)
+        self._thread.start()
+
+    def close(self, wait_s: float = 5.0) -> None:
+        """Send what waits, for at most `wait_s` seconds, then end."""
+        self._closing = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(wait_s)
+
+    def acknowledge(self) -> int:
+        """A person has seen the critical alarms so far: they do not escalate. How many there were."""
+        open_ = [t for t in self.told if t.level == "critical" and not t.acknowledged]
+        for told in open_:
+            told.acknowledged = True
+        return len(open_)
+
+    def look(self) -> None:
+        """Send what waits, and escalate what nobody acknowledged. The thread calls it; tests may."""
+        while self._waiting:
+            level, text = self._waiting.popleft()
+            self._one(level, text)
+        now = self._clock.monotonic_ns()
+        for told in list(self.told):
+            late = now - told.ts >= self._escalate_ns
+            if told.level == "critical" and late and not (told.acknowledged or told.escalated):
+                self._escalate(told, "not acknowledged")
+
+    def _work(self) -> None:
+        while True:
+            self._wake.wait(1.0)
+            self._wake.clear()
+            self.look()
+            if self._closing and not self._waiting:
+                return
+
+    def _one(self, level: Level, text: str) -> None:
+        now = self._clock.monotonic_ns()
+        sent, since = self._last.get(text, (-self._quiet_ns, 0))
+        if now - sent < self._quiet_ns:
+            self._last[text] = (sent, since + 1)
+            return
+        self._last[text] = (now, 0)
+        if len(self._last) > KEPT:
+            del self._last[min(self._last, key=lambda t: self._last[t][0])]
+        told = Told(level, text, now)
+        self.told.append(told)
+        self._send(told, 0, text if not since else f"{text} (and {since} times more since the last message)")
+        if told.failed and not told.delivered and level == "critical":
+            self._escalate(told, f"the first channels failed: {', '.join(told.failed)}")
+
+    def _escalate(self, told: Told, why: str) -> None:
+        told.escalated = True
+        self._send(told, 1, f"{told.text} (escalated: {why})")
+
+    def _send(self, told: Told, tier: int, text: str) -> None:
+        for channel in self._tiers[tier] if tier < len(self._tiers) else ():
+            try:
+                channel.send(told.level, text)
+            except Exception:  # noqa: BLE001 - one broken channel must not silence the others; it is counted
+                told.failed.append(channel.name)
+            else:
+                told.delivered.append(channel.name)
+
+
+class Heartbeat:
+    """Tells an outside monitor that bot4 lives, so that its silence is noticed too.
+
+    Every `every_ns` it asks `url` (GET) while `alive()` holds; an outside service (healthchecks.io, say, or
+    one's own) raises the alarm when the calls stop. A failed call is told on `hub`.
+    """
+
+    def __init__(
+        self, url: str, every_ns: int, alive: Callable[[], bool], clock: Clock, hub: AlarmHub
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ConfigError("alarm.heartbeat_url must begin with http:// or https://")
+        self._url = url
+        self._every_ns = every_ns
+        self._alive = alive
+        self._clock = clock
+        self._hub = hub
+        self.beats = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="bot4-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat, in a thread of its own."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End."""
+        self._over.set()
+        self._thread.join(5.0)
+
+    def beat(self) -> None:
+        """One call, if all is well."""
+        if not self._alive():
+            return
+        try:
+            with urllib.request.urlopen(self._url, timeout=10.0) as reply:
+                reply.read(1024)
+        except (urllib.error.URLError, OSError) as error:
+            self._hub.tell("warning", f"the outside monitor cannot be reached: {type(error).__name__}")
+        else:
+            self.beats += 1
+
+    def _work(self) -> None:
+        while not self._over.wait(self._every_ns / 1e9):
+            self.beat()
