@@ -256,6 +256,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _S("journal.decisions", "text", "changes", "which decisions are journalled", choices=("changes", "all")),
     _S(
+        "panel.profile",
+        "text",
+        "off",
+        "stop button and lamps on GPIO pins (S1)",
+        choices=("off", "rgb", "discrete"),
+    ),
+    _S(
         "alarm.channels",
         "text",
         "",

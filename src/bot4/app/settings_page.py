@@ -18,6 +18,7 @@ GROUPS = {
     "fees": "Fees and funding",
     "venue": "The simulated venue",
     "journal": "Journal",
+    "panel": "Control panel",
     "alarm": "Alarms",
     "run": "Paper trading",
 }

@@ -29,6 +29,7 @@ from bot4.research.session import Chosen, LoadedModel, Session, assemble, choose
 from bot4.safety.authority import Authority
 from bot4.safety.inbox import Inbox
 from bot4.safety.killswitch import KillSwitch
+from bot4.safety.panel import open_panel
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.anchors import HourlyAnchor
 from bot4.storage.journal import FileJournal
@@ -215,6 +216,10 @@ def _trade(
         alarm = held.enter_context(alarms(settings, lambda: healthy[0]))
         switch = held.enter_context(kill_switch(alarm))
         inbox = held.enter_context(operator_inbox())
+        panel = open_panel(settings["panel.profile"], switch.trip)
+        held.callback(panel.close)
+        if not panel.present and settings["panel.profile"] != "off":
+            alarm.tell("warning", f"control panel: {panel.why}")
         view = held.enter_context(LiveView(quiet=quiet))
         switch.add_callback(lambda trip: healthy.__setitem__(0, False))
         operator = Operator(
@@ -224,6 +229,7 @@ def _trade(
         def look() -> None:
             operator.look()
             anchor.look(SystemClock().now_ns())
+            panel.show(int(session.engine.safety.control[0]["mode"]), switch.latched)
 
         paper = Paper(
             session,
