@@ -7,7 +7,7 @@ from bot4.app.commands import doctor as d
 
 def test_all_checks_have_a_state_and_bad_ones_have_advice(monkeypatch, tmp_path):
     monkeypatch.setenv("BOT4_CONTROL_DIR", str(tmp_path))
-    document = d.doctor(as_json=True)
+    document = d.doctor(packages=False, as_json=True)
     assert document is not None
     names = [c["name"] for c in document["checks"]]
     assert len(names) == len(set(names))
@@ -41,6 +41,6 @@ def test_missing_extra_names_the_extra(monkeypatch):
 
 def test_the_table_ends_with_a_verdict(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("BOT4_CONTROL_DIR", str(tmp_path))
-    assert d.doctor(as_json=False) is None
+    assert d.doctor(packages=True, as_json=False) is None
     assert "healthy" in capsys.readouterr().out.splitlines()[-1]
     assert Path(tmp_path / "bot4-control").is_dir()

@@ -205,9 +205,14 @@ def report(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    packages: Annotated[
+        bool, typer.Option("--packages", help="Also compare installed files with their recorded hashes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check this machine: versions, kernels, processor, disk, clock, extras."""
-    _run("doctor", "doctor", as_json)
+    _run("doctor", "doctor", as_json, packages=packages)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from bot4 import __version__
 from bot4.app.commands.stop import control_dir, running
+from bot4.app.supply import examine
 from bot4.kernels.cache import CACHE_DIR, cache_is_warm
 
 NEEDED_DISK = 2 << 30
@@ -102,8 +103,22 @@ def _clock() -> dict[str, str]:
     )
 
 
-def doctor(*, as_json: bool) -> dict[str, Any] | None:
-    """Run every check; nothing is changed but empty folders made."""
+def _supply() -> list[dict[str, str]]:
+    checked, findings = examine()
+    rows = [
+        _check(
+            f"package {f.package}", "bad" if f.grave else "note", f.what, "see `pip install --require-hashes`"
+        )
+        for f in findings
+    ]
+    return [
+        *rows,
+        _check("package files", "bad" if any(f.grave for f in findings) else "ok", f"{checked} packages"),
+    ]
+
+
+def doctor(*, packages: bool, as_json: bool) -> dict[str, Any] | None:
+    """Run every check; nothing is changed but empty folders made. `packages`: also hash what is installed."""
     checks = [
         _python(),
         *_packages(),
@@ -114,6 +129,7 @@ def doctor(*, as_json: bool) -> dict[str, Any] | None:
         _kernels(),
         _writable("cache", CACHE_DIR),
         _writable("control", control_dir()),
+        *(_supply() if packages else []),
         _check("runs alive", "ok", ", ".join(map(str, running())) or "none"),
     ]
     healthy = all(c["state"] != "bad" for c in checks)
