@@ -121,6 +121,29 @@ def test_ten_thousand_sequences():
         assert nb.equity_nb(led, spec) == account["cash"]
 
 
+def test_a_million_trades_leave_no_residue():
+    """S6: cash, fees and position cost against sums in unbounded integers, to the last unit."""
+    n = 2_000 if SLOW else 1_000_000
+    rng = np.random.default_rng(13)
+    spec = spec_of()
+    led = new_ledger(3, CAPITAL)
+    insts = rng.integers(0, 3, n)
+    sides = rng.choice([-1, 1], n)
+    prices = rng.integers(1, 10**4, n)
+    lots = rng.integers(1, 10**3, n)
+    fees = rng.integers(-50, 500, n)
+    for k in range(n):
+        nb.apply_fill_nb(led, spec, insts[k], sides[k], prices[k], lots[k], fees[k], k)
+    paid = sum(int(sides[k]) * int(prices[k]) * int(lots[k]) * MULTS[insts[k]] for k in range(n))
+    account = led.account[0]
+    assert int(account["cash"]) == CAPITAL - paid - int(fees.sum())
+    assert int(account["fees"]) == int(fees.sum())
+    assert nb.conserved_nb(led)
+    close_out(led, spec)
+    assert account["cost_basis"] == 0
+    assert nb.equity_nb(led, spec) == account["cash"]
+
+
 def test_compiled_equals_plain():
     rng = np.random.default_rng(12)
     spec = spec_of()
