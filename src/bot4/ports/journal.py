@@ -13,6 +13,7 @@ ORDERS = 4  # ORDER_DTYPE: approved orders and cancels, as sent
 DECISIONS = 5  # DECISION_DTYPE
 EQUITY = 6  # EQUITY_DTYPE
 END = 7  # json: counts, state hash, summary
+COMMIT = 8  # COMMIT_DTYPE: everything before it belongs together; live runs act on nothing later
 
 BLOCK_NAMES = {
     META: "meta",
@@ -22,6 +23,7 @@ BLOCK_NAMES = {
     DECISIONS: "decisions",
     EQUITY: "equity",
     END: "end",
+    COMMIT: "commit",
 }
 
 

@@ -295,6 +295,7 @@ def assemble(
         cold=cold,
         inputs=inputs,
         keep_market=keep_market,
+        timers=meta.get("timers") != "recorded",
     )
     if inputs is None:
         journal.append(port.META, meta)
