@@ -1,4 +1,4 @@
-"""What the venue says of the account itself: positions and cash found there, the state of the private stream."""
+"""What the venue says of the account itself: positions and cash found there, the private stream."""
 
 from typing import Any
 

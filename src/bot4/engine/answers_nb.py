@@ -29,7 +29,9 @@ from bot4.model.codes_nb import (
     FOR_QUOTE,
     FOR_STOP,
     MODE_NORMAL,
+    N_REASONS,
     OF_REDUCE_ONLY,
+    R_VENUE,
     ST_UNKNOWN,
 )
 
@@ -150,7 +152,7 @@ def answer_nb(s: Any, events: np.ndarray, i: int) -> None:
     elif kind == EV_REJECT:
         on_reject_nb(orders_of(s), e["x"], e["y"], now)
         # protection is looked at again by the timer: a venue that refuses every bracket would spin us
-        s["refusals"][e["y"]] += 1
+        s["refusals"][e["y"] if 0 <= e["y"] < N_REASONS else R_VENUE] += 1
     elif kind == EV_CANCELED:
         on_cancel_nb(orders_of(s), e["x"], e["y"], now)
         s["inst"][inst]["protect"] = 1

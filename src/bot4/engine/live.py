@@ -24,7 +24,7 @@ from bot4.ports.journal import Journal
 from bot4.venues.simulator.state_nb import SimState
 
 SYNC_NS = 10**9
-"""Market data alone is made durable this often; orders and answers at once."""
+"""Market data and timers alone are made durable this often; orders and answers at once."""
 
 
 class LiveDriver(Driver):
@@ -77,7 +77,8 @@ class LiveDriver(Driver):
 
     def flush(self) -> None:
         """Journal what was folded, end the group, and release its orders once they are durable."""
-        answered = self.engine.n[lay.N_RECORDED] > 0
+        told = self.engine.core["recorded"][0]["event"]["kind"][: self.engine.n[lay.N_RECORDED]]
+        answered = bool((told != EV_TIMER).any())
         self._spill()
         if self.folded != self._marked:
             mark = np.zeros(1, COMMIT_DTYPE)

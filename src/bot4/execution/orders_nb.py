@@ -279,7 +279,7 @@ def on_ack_nb(o: OrdersState, id: int, ts: int) -> int:
 
 @kernel
 def on_unknown_nb(o: OrdersState, id: int, reason: int, ts: int) -> int:
-    """The reply to the order or to its cancel was lost; exposure counts on. 1, or 0 with an anomaly counted."""
+    """The reply to the order or its cancel was lost; exposure counts on. 1, or 0 with an anomaly counted."""
     slot = locate_nb(o.table, o.meta, id)
     if slot < 0:
         return anomaly_nb(o.anomalies, AN_UNKNOWN)

@@ -7,7 +7,8 @@ Every event becomes postings that sum to zero (a debit is positive, a credit neg
     adopt    asset at the venue's average cost against cash
     transfer cash against external
 
-The accounts are `capital`, `cash`, `external`, `fees`, `funding`, `realised` and an `asset:<name>` per instrument.
+The accounts are `capital`, `cash`, `external`, `fees`, `funding`, `realised`, and an `asset:<name>` per
+instrument.
 Nothing here is shared with the compiled ledger but its rules: average cost, the released basis rounded
 down to a money unit, funding rounded against us.
 """

@@ -297,6 +297,8 @@ class JournalReader:
                     file.seek(begin.offset)
                 size = path.stat().st_size
                 while self.good_bytes < size:
+                    if self._last is not None and expected > self._last:
+                        return
                     head = file.read(_HEAD_BYTES)
                     digest = file.read(_HASH)
                     if len(digest) < _HASH:
@@ -321,8 +323,6 @@ class JournalReader:
                     expected += 1
                     self._sequence = expected
                     yield sequence, kind, count, payload
-                    if expected - 1 == self._last:
-                        return
 
     def headers(self) -> Iterator[int]:
         """Verify everything and give each block's number."""

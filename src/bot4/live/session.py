@@ -1,0 +1,385 @@
+"""The live session: market, answers and timers folded in one thread, orders handed to the desk.
+
+    start   books in doubt (no entries) -> orders of an earlier run looked up -> ledger compared with the venue
+    run     market batches, answers, the protection timer on its own schedule, snapshots, comparison every so often
+    end     kill: cancel and flatten; orderly: cancel what can raise risk, leave stops and targets at the venue
+
+Every task folds by plain calls: nothing in between can be seen half done. An order leaves only through
+`hand_over`, which gives the desk what the driver says is on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bot4.engine.build import Plan
+from bot4.engine.live import LiveDriver
+from bot4.execution.desk import Desk
+from bot4.live.agreement import Agreement, compare
+from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
+from bot4.live.snapshots import write_snapshot
+from bot4.model.codes_nb import (
+    EV_ADOPT,
+    EV_CASH,
+    EV_FILL,
+    EV_RECONCILED,
+    EV_STATUS,
+    MODE_NORMAL,
+    MODE_PAUSE,
+    OF_REDUCE_ONLY,
+    R_ADOPTED,
+    R_END,
+    R_NETWORK,
+    R_NOT_RECONCILED,
+    R_RECONCILED,
+    ST_CANCELED,
+    ST_FILLED,
+    ST_NONE,
+    ST_REJECTED,
+    STATUS_DISCONNECTED,
+)
+from bot4.model.errors import SafetyError
+from bot4.model.events import EVENT_DTYPE
+from bot4.ports.alarm import Alarm
+from bot4.ports.clock import Clock
+from bot4.ports.venue import Venue, VenueError
+from bot4.safety.killswitch import KillSwitch
+from bot4.storage.journal import FileJournal
+
+LOOK_S = 0.02
+RETRY_S = 1.0
+SECOND = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often, ns; `snapshot_events` market events also make a snapshot due."""
+
+    timer_ns: int = SECOND // 4
+    reconcile_ns: int = 60 * SECOND
+    snapshot_ns: int = 30 * SECOND
+    snapshot_events: int = 1_000_000
+    settle_ns: int = 30 * SECOND  # how long the start waits for orders of unknown outcome
+    wind_down_ns: int = 15 * SECOND
+
+
+@dataclass
+class Figures:
+    """What the screen and --json say of the session itself."""
+
+    epoch: int = 1
+    recovered_events: int = 0
+    recovery_s: float = 0.0
+    dropped_blocks: int = 0
+    lag_ns: int = 0
+    reconciled_at: int = 0
+    reconciliations: int = 0
+    adopted: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
+    snapshots: int = 0
+    orders_sent: int = 0
+    feed_breaks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a session is made of; the app assembles it."""
+
+    driver: LiveDriver
+    plan: Plan
+    venue: Venue
+    desk: Desk
+    journal: FileJournal
+    switch: KillSwitch
+    clock: Clock
+    alarm: Alarm
+    epochs: list[dict[str, int]]
+    recovered: Recovered | None
+    adopt: bool
+    rhythm: Rhythm
+    show: Callable[[Figures], None]
+
+
+class LiveSession:
+    """One live run, from the comparison at its start to its end."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.figures = Figures(epoch=parts.epochs[-1]["epoch"])
+        self._p = parts
+        self._engine = parts.driver.engine
+        self._symbols = [i.symbol for i in parts.plan.instruments]
+        self._fills = np.empty(0, EVENT_DTYPE)
+        if parts.recovered is not None:
+            self._fills = parts.recovered.fills
+            self.figures.recovered_events = parts.recovered.folded
+            self.figures.dropped_blocks = parts.recovered.dropped
+        now = parts.clock.monotonic_ns()
+        self._snapshot_due = now + parts.rhythm.snapshot_ns
+        self._snapshot_at = parts.driver.folded
+        self._reconcile_due = 0
+        self._was_up = True
+
+    # --- the run -----------------------------------------------------------------------------------------
+    async def run(self, duration_ns: int | None) -> str:
+        """Trade until the time is up or the switch trips; why it ended. Errors of a task end all and are raised."""
+        begin = self._p.clock.monotonic_ns()
+        self._doubt()
+        self._take_over()
+        try:
+            async with asyncio.TaskGroup() as group:
+                work = [
+                    group.create_task(job, name=name)
+                    for name, job in (
+                        ("desk", self._p.desk.run()),
+                        ("answers", self._answers()),
+                        ("market", self._market()),
+                        ("timer", self._timer()),
+                    )
+                ]
+                await self._settle()
+                self.figures.recovery_s = (self._p.clock.monotonic_ns() - begin) / SECOND
+                why = await self._trade(begin, duration_ns)
+                await self._wind_down(why)
+                for task in work:
+                    task.cancel()
+        except* Exception as errors:
+            raise _first(errors) from None
+        self.snapshot()
+        return why
+
+    def _doubt(self) -> None:
+        """No entries until ledger and venue have been compared."""
+        self._p.driver.tell(EV_RECONCILED, 0, R_NOT_RECONCILED)
+
+    def _take_over(self) -> None:
+        """Hand the desk the positions, and the orders that may still live at the venue."""
+        p = self._p
+        for inst, symbol in enumerate(self._symbols):
+            self._tell_position(inst, symbol)
+        if p.recovered is None:
+            return
+        table = self._engine.orders.table
+        live = table[~np.isin(table["status"], (ST_NONE, ST_FILLED, ST_CANCELED, ST_REJECTED))]
+        by_epoch: dict[int, list[int]] = {}
+        for k, row in enumerate(live):
+            by_epoch.setdefault(epoch_of(p.epochs, int(row["id"])), []).append(k)
+        for epoch, rows in by_epoch.items():
+            p.desk.recover(live[rows], epoch, self._fills)
+
+    def _tell_position(self, inst: int, symbol: str) -> None:
+        position = self._engine.ledger.positions[inst]
+        lots = int(position["qty"])
+        mult = int(self._engine.spec[inst]["money_mult"])
+        average = abs(int(position["cost"])) // (abs(lots) * mult) if lots else 0
+        self._p.desk.set_position(symbol, lots, average)
+
+    async def _settle(self) -> None:
+        """Wait until the fate of earlier orders is known (not for ever), then compare with the venue."""
+        end = self._p.clock.monotonic_ns() + self._p.rhythm.settle_ns
+        while self._p.desk.unknown and self._p.clock.monotonic_ns() < end and not self._p.switch.latched:
+            await asyncio.sleep(LOOK_S)
+        self.figures.explained += [
+            f"{count} order(s) on {symbol} of unknown outcome: no entries there until evidence comes"
+            for symbol, count in self._p.desk.unknown.items()
+        ]
+        await self.reconcile(at_start=True)
+
+    async def _trade(self, begin: int, duration_ns: int | None) -> str:
+        p = self._p
+        while True:
+            if p.switch.latched:
+                return "kill switch"
+            now = p.clock.monotonic_ns()
+            if duration_ns is not None and now - begin >= duration_ns:
+                return "time is up"
+            if p.desk.stream_up and not self._was_up:
+                self._reconcile_due = now
+            self._was_up = p.desk.stream_up
+            if now >= self._reconcile_due:
+                await self.reconcile(at_start=False)
+            self._resume_after_end()
+            await asyncio.sleep(LOOK_S)
+
+    def _resume_after_end(self) -> None:
+        """Leave the pause of an earlier orderly end, once the cooldown allows it."""
+        control = self._engine.safety.control[0]
+        if int(control["mode"]) == MODE_PAUSE and int(control["mode_reason"]) == R_END:
+            cooldown = int(self._engine.safety.params[0]["cooldown_ns"])
+            if self._p.driver.now - int(control["mode_since"]) >= cooldown:
+                self._p.driver.mode(MODE_NORMAL, R_END)
+
+    async def _wind_down(self, why: str) -> None:
+        """Cancel what can raise risk, after a kill also flatten; wait for the answers, not for ever."""
+        p = self._p
+        if why == "kill switch":
+            cause = p.switch.cause
+            p.driver.kill(cause.reason if cause is not None else R_END)
+            p.desk.stop_risk()
+        else:
+            p.driver.mode(MODE_PAUSE, R_END)
+        self.hand_over()
+        end = p.clock.monotonic_ns() + p.rhythm.wind_down_ns
+        while p.clock.monotonic_ns() < end and self._open_ends(why == "kill switch"):
+            await asyncio.sleep(LOOK_S)
+
+    def _open_ends(self, killed: bool) -> bool:
+        """Whether something is left that the end should still settle."""
+        table = self._engine.orders.table
+        live = ~np.isin(table["status"], (ST_NONE, ST_FILLED, ST_CANCELED, ST_REJECTED))
+        if killed:
+            return bool(live.any() or (self._engine.ledger.positions["qty"] != 0).any())
+        return bool((live & ((table["flags"] & OF_REDUCE_ONLY) == 0)).any())
+
+    # --- what comes in -----------------------------------------------------------------------------------
+    def hand_over(self) -> None:
+        """Give the desk every order that is on the disk and was not given yet."""
+        rows = self._p.driver.take()
+        if len(rows):
+            self.figures.orders_sent += len(rows)
+            self._p.desk.hand_over(rows)
+
+    def fold(self, rows: np.ndarray[Any, Any]) -> None:
+        """Fold answers or words about the account, and hand over what came of it."""
+        self._p.driver.fold(rows)
+        fills = rows[rows["kind"] == EV_FILL]
+        if len(fills):
+            self._fills = np.concatenate([self._fills, fills])[-FILLS_KEPT:]
+        self.hand_over()
+
+    async def _answers(self) -> None:
+        while True:
+            self.fold(await self._p.desk.answers())
+
+    async def _market(self) -> None:
+        """Market batches; a feed that breaks is said so, and opened again."""
+        while True:
+            try:
+                async for batch in self._p.venue.market(self._symbols):
+                    if batch.events is None:
+                        self._feed_broke(batch.reason)
+                    elif len(batch.events):
+                        self._fold_market(batch.events)
+            except VenueError as error:
+                self._feed_broke(error.reason)
+            await asyncio.sleep(RETRY_S)
+
+    def _fold_market(self, events: np.ndarray[Any, Any]) -> None:
+        rows = events.copy()
+        self.figures.lag_ns = self._p.clock.now_ns() - int(rows["ts_venue"].max())
+        self._p.driver.market(rows)
+        self.hand_over()
+        for inst in np.unique(rows["instrument"]):
+            mark = int(self._engine.inst[int(inst)]["mark"])
+            if mark > 0:
+                self._p.desk.mark(self._symbols[int(inst)], mark)
+
+    def _feed_broke(self, reason: int) -> None:
+        self.figures.feed_breaks += 1
+        rows = np.zeros(len(self._symbols), EVENT_DTYPE)
+        rows["kind"] = EV_STATUS
+        rows["instrument"] = np.arange(len(self._symbols))
+        rows["x"], rows["y"] = STATUS_DISCONNECTED, reason or R_NETWORK
+        rows["ts_local"] = rows["ts_venue"] = self._p.clock.now_ns()
+        self.fold(rows)
+
+    async def _timer(self) -> None:
+        """The protection timer, whether or not there is a market; also the heartbeat and the snapshots."""
+        p = self._p
+        while True:
+            p.switch.beat()
+            p.driver.timer(p.clock.now_ns())
+            self.hand_over()
+            now = p.clock.monotonic_ns()
+            grown = p.driver.folded - self._snapshot_at >= p.rhythm.snapshot_events
+            if now >= self._snapshot_due or grown:
+                self.snapshot()
+            p.show(self.figures)
+            await asyncio.sleep(p.rhythm.timer_ns / SECOND)
+
+    def snapshot(self) -> None:
+        """Write a snapshot of what has been folded; the journal is durable up to it first."""
+        p = self._p
+        p.journal.commit()
+        notes = {"epochs": p.epochs, "fills": self._fills.tobytes().hex()}
+        write_snapshot(p.journal.folder, self._engine, p.journal.position, notes)
+        self.figures.snapshots += 1
+        self._snapshot_at = p.driver.folded
+        self._snapshot_due = p.clock.monotonic_ns() + p.rhythm.snapshot_ns
+
+    # --- agreement ---------------------------------------------------------------------------------------
+    async def reconcile(self, *, at_start: bool) -> bool:
+        """Compare ledger and venue; adopt what stays different. Whether entries are allowed now.
+
+        At the start of a new journal an account with positions is refused, unless adoption was asked for.
+        """
+        p = self._p
+        self._reconcile_due = p.clock.monotonic_ns() + p.rhythm.reconcile_ns
+        self.figures.reconciliations += 1
+        found = await self._stable_difference()
+        if found is None:
+            if not at_start:
+                p.alarm.tell("warning", "the account could not be compared with the ledger; it is tried again")
+            self._doubt()
+            self._reconcile_due = p.clock.monotonic_ns() + SECOND
+            return False
+        fresh = at_start and p.recovered is None
+        if fresh and found.positions and not p.adopt:
+            raise SafetyError(
+                f"the account holds {', '.join(map(str, found.positions))}, and the journal is new; name the journal "
+                "of the run that opened it with --out, or take it over with --adopt"
+            )
+        self._adopt(found, at_start)
+        p.driver.tell(EV_RECONCILED, 1, R_RECONCILED)
+        self.hand_over()
+        self.figures.reconciled_at = p.clock.now_ns()
+        return True
+
+    async def _stable_difference(self) -> Agreement | None:
+        """What differs, seen alike twice with nothing booked in between; None: the venue did not say."""
+        before: tuple[int, Agreement] | None = None
+        for _ in range(20):
+            count = int(self._engine.ledger.account[0]["n_fills"])
+            try:
+                account = await self._p.venue.account()
+            except VenueError:
+                return None
+            found = compare(self._engine, self._p.plan, account)
+            if int(self._engine.ledger.account[0]["n_fills"]) == count:
+                if found.agrees or before == (count, found):
+                    return found
+                before = (count, found)
+            await asyncio.sleep(LOOK_S * 10)
+        return None
+
+    def _adopt(self, found: Agreement, at_start: bool) -> None:
+        p = self._p
+        rows = np.zeros(len(found.positions) + int(found.cash != 0), EVENT_DTYPE)
+        rows["ts_local"] = rows["ts_venue"] = p.clock.now_ns()
+        for k, gap in enumerate(found.positions):
+            rows[k]["kind"], rows[k]["instrument"] = EV_ADOPT, gap.inst
+            rows[k]["x"], rows[k]["price"], rows[k]["y"] = gap.venue_lots, gap.average, R_ADOPTED
+        if found.cash:
+            rows[-1]["kind"], rows[-1]["x"], rows[-1]["y"] = EV_CASH, found.cash, R_RECONCILED
+        if not len(rows):
+            return
+        said = [*map(str, found.positions), *([found.cash_text] if found.cash else [])]
+        self.figures.explained += said
+        if found.positions:
+            self.figures.adopted += [str(gap) for gap in found.positions]
+            p.alarm.tell("warning" if at_start else "critical", "taken over from the venue: " + "; ".join(said))
+        self.fold(rows)
+        for gap in found.positions:
+            self._tell_position(gap.inst, self._symbols[gap.inst])
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first single error of a group."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
