@@ -8,7 +8,6 @@ is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,7 @@ def read_tail(folder: Path, start: Position | None) -> Tail:
     inputs: list[np.ndarray[Any, Any]] = []
     orders: list[np.ndarray[Any, Any]] = []
     epochs: list[dict[str, int]] = []
-    whole = (0, 0, 0)
+    whole = (0, 0)
     mark, position, last = None, start, -1 if start is None else start.sequence - 1
     count = 0
     for block in reader.blocks():
@@ -99,7 +98,7 @@ def read_tail(folder: Path, start: Position | None) -> Tail:
             epochs.append({name: int(block.payload[name]) for name in ("epoch", "first_order")})
         if block.kind in (port.COMMIT, port.META):
             mark = block.payload[-1] if block.kind == port.COMMIT else mark
-            position, last, whole, count = reader.position, block.sequence, (len(inputs), len(orders), 0), 0
+            position, last, whole, count = reader.position, block.sequence, (len(inputs), len(orders)), 0
     if position is None:
         raise JournalError(f"journal {folder} does not start with its description")
     joined = np.concatenate(inputs[: whole[0]]) if whole[0] else np.empty(0, INPUT_DTYPE)
@@ -128,15 +127,14 @@ def _fold(engine: Engine, sim: SimState, native: Any, folder: Path, start: Posit
     return driver.folded - before
 
 
-def recover(
-    folder: Path, engine: Engine, sim: SimState, native: Any, meta: Mapping[str, Any]
-) -> Recovered:
-    """Bring `engine`, as new, to where the journal in `folder` ends; `meta` is its first block.
+def recover(folder: Path, engine: Engine, sim: SimState, native: Any) -> Recovered:
+    """Bring `engine`, as new, to where the journal in `folder` ends.
 
     A snapshot whose tail cannot be read (the journal was cut behind it) is passed over.
     """
-    start, notes, known = None, {"epochs": [], "fills": ""}, 0
-    blank = engine.core.tobytes()
+    start: Position | None = None
+    notes: dict[str, Any] = {"epochs": [], "fills": ""}
+    known = 0
     for snapshot in snapshots(folder, engine):
         try:
             tail = read_tail(folder, snapshot.position)
@@ -148,7 +146,6 @@ def recover(
         break
     else:
         tail = read_tail(folder, None)
-        engine.core.view(np.uint8).reshape(-1)[:] = np.frombuffer(blank, np.uint8)
     folded = _fold(engine, sim, native, folder, start, tail)
     fills = np.frombuffer(bytes.fromhex(notes["fills"]), EVENT_DTYPE)
     fresh = tail.inputs["event"][tail.inputs["event"]["kind"] == EV_FILL]
