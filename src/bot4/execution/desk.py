@@ -112,7 +112,7 @@ class Desk:
             self.settings.refusals, self.settings.breaker_ns, lambda text: alarm.tell("critical", text)
         )
         self.lanes: list[Lane] = []
-        self._wake: list[asyncio.Event] = []
+        self._wake: list[dict[Line, asyncio.Event]] = []
         for index, instrument in enumerate(instruments):
             book = TradeBook(instrument, money_exp, self.settings.remember_trades, price_of, TAKER_FEE)
             lane = Lane(
@@ -127,7 +127,7 @@ class Desk:
                 done=self._done,
             )
             self.lanes.append(lane)
-            self._wake.append(asyncio.Event())
+            self._wake.append({line: asyncio.Event() for line in Line})
         self._by_symbol = {lane.symbol: lane for lane in self.lanes}
         self.naked = {lane.symbol: NakedTime() for lane in self.lanes}
         self._passed = {lane.symbol: PassedStops(self.settings.escalate_ns) for lane in self.lanes}
@@ -190,7 +190,7 @@ class Desk:
         self._marks[symbol] = ticks
         lane = self._by_symbol[symbol]
         lane.mark(ticks, self._clock.monotonic_ns())
-        self._wake[lane.index].set()
+        self._ring(lane)
 
     def stop_risk(self, reason: int = R_KILLED) -> None:
         """Refuse all orders of new risk that are not sent yet, and all to come."""
@@ -263,25 +263,27 @@ class Desk:
         async with asyncio.TaskGroup() as group:
             for lane, wake in zip(self.lanes, self._wake):
                 for line in Line:
-                    group.create_task(self._work(lane, line, wake), name=f"{lane.symbol} {line.name.lower()}")
+                    group.create_task(
+                        self._work(lane, line, wake[line]), name=f"{lane.symbol} {line.name.lower()}"
+                    )
             group.create_task(self._listen(), name="private stream")
             group.create_task(self._watch(), name="protection")
 
     async def _work(self, lane: Lane, line: Line, wake: asyncio.Event) -> None:
         while True:
+            wake.clear()
             ask = lane.next_ask(line, self._clock.monotonic_ns(), self._clock.now_ns())
             self._tell_news()
             if ask is not None:
                 answer = await self._carry_out(lane, ask)
                 lane.answered(ask, answer, self._clock.monotonic_ns())
                 self._look_at_cover(lane)
-                self._wake[lane.index].set()
+                self._ring(lane)
                 self._tell_news()
                 continue
             await self._pause(wake, lane.wait_ns(line, self._clock.monotonic_ns()))
 
     async def _pause(self, wake: asyncio.Event, ns: int) -> None:
-        wake.clear()
         try:
             await asyncio.wait_for(wake.wait(), max(ns, 100_000) / 1e9)
         except TimeoutError:
@@ -354,7 +356,7 @@ class Desk:
     def _hear_order(self, lane: Lane, event: OrderReport | TradeReport) -> None:
         lane.heard(event, self._clock.monotonic_ns())
         self._look_at_cover(lane)
-        self._wake[lane.index].set()
+        self._ring(lane)
 
     def _stream(self, up: bool, reason: int) -> None:
         if up == self.stream_up:
@@ -366,9 +368,13 @@ class Desk:
         self._wake_all()
 
     def _wake_all(self) -> None:
-        for wake in self._wake:
-            wake.set()
+        for lane in self.lanes:
+            self._ring(lane)
         self._tell_news()
+
+    def _ring(self, lane: Lane) -> None:
+        for wake in self._wake[lane.index].values():
+            wake.set()
 
     def _tell_news(self) -> None:
         if len(self._out):
@@ -398,4 +404,4 @@ class Desk:
             )
         for order_id in self._passed[lane.symbol].look(orders, self._marks[lane.symbol], now):
             lane.cancel(order_id, R_TRIGGER_NOW, now)
-            self._wake[lane.index].set()
+            self._ring(lane)

@@ -182,6 +182,7 @@ class Lane(OrderNews):
                     self._sweep_due = min(self._sweep_due, now)
                     continue
                 t.busy = True
+                t.due = None
                 return Ask(Verb.LOOK, now, t.client_id)
         if self._sweep_busy or self._sweep_due > now or not any(t.at_venue for t in self._live.values()):
             return None

@@ -243,12 +243,13 @@ class OrderNews:
         return effect
 
     def _apply(self, t: Tracked, event: Event, now: int, reason: int, ts_venue: int = 0) -> None:
-        was_live = t.live
+        was_live, was_unknown = t.live, t.state is State.UNKNOWN
         effect = self._move(t, event)
         if effect is Effect.EMIT_ACK:
             self._breaker.worked()
-            if t.filled == 0:
+            if was_unknown or not (t.acked or t.filled):
                 self._out.put(EV_ACK, self.index, x=t.id, ts_venue=ts_venue)
+            t.acked = True
         elif effect is Effect.EMIT_CANCELED and not t.ended:
             self._out.put(EV_CANCELED, self.index, x=t.id, y=reason, ts_venue=ts_venue)
         elif effect is Effect.EMIT_REJECT and not t.ended:

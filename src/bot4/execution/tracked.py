@@ -47,6 +47,7 @@ class Tracked:
     busy: bool = False
     cancel_wanted: bool = False
     cancel_reason: int = 0
+    acked: bool = False
     soft: bool = False  # a stop that is held here, not at the venue
     triggered: bool = False
     short: int = 0  # lots that went as a fee in coins
