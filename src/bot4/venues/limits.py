@@ -253,8 +253,8 @@ def slowed(polls: Sequence[Polling], instruments: int, budget: float, slowest: f
     factor = room / need
     if factor < slowest:
         raise Throttled(
-            f"{instruments} instruments need a weight of {need:.0f} a minute, {room:.0f} are allowed; even at "
-            f"{slowest:.0%} of the pace that is too much: trade at most {int(instruments * factor / slowest)}",
+            f"{instruments} instruments need a weight of {need:.0f} a minute, {room:.0f} are allowed; even "
+            f"at {slowest:.0%} of the pace that is too much: at most {int(instruments * factor / slowest)} fit",
             R_THROTTLED,
             60 * 10**9,
         )
