@@ -145,8 +145,8 @@ class Balance:
 class PositionReport:
     """One position. Spot venues report none: holdings are balances.
 
-    `quantity` is signed, in the units in which orders of the instrument are given: times `Rules.contract_size`
-    it is coins.
+    `quantity` is signed, in the units in which orders of the instrument are given: times
+    `Rules.contract_size` it is coins.
     """
 
     symbol: str

@@ -1,8 +1,8 @@
 """Joining a REST snapshot to a stream of diffs, on rows of EVENT_DTYPE.
 
-Until a snapshot fits, rows wait. The first diff after it must reach back to it, every further one must follow its
-predecessor (spot: U is the last u + 1; futures: pu is the last u). Rows of diffs that the snapshot holds
-already are left out. Nothing is repaired: a break is told, and the next snapshot begins anew.
+Until a snapshot fits, rows wait. The first diff after it must reach back to it, every further one must
+follow its predecessor (spot: U is the last u + 1; futures: pu is the last u). Rows of diffs that the
+snapshot holds already are left out. Nothing is repaired: a break is told, and the next snapshot begins anew.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@ kernel lets go when a process dies. Each limit is a sliding window cut into buck
 covers a little more than the venue's window, so that no window of that length, wherever it starts,
 ever holds more than the limit.
 
-Calls that add risk, and questions, stop at 80 % of a limit. Cancels, stops and reducing orders (`urgent`) may use
-the rest: that is the reserve. They wait for nobody: whoever is refused waits outside.
+Calls that add risk, and questions, stop at 80 % of a limit. Cancels, stops and reducing orders (`urgent`)
+may use the rest: that is the reserve. They wait for nobody: whoever is refused waits outside.
 
-Time is the machine's monotonic clock, which all processes share; across a reboot it is joined by the wall clock.
+Time is the machine's monotonic clock, which all processes share; across a reboot it is joined by the wall
+clock.
 """
 
 from __future__ import annotations

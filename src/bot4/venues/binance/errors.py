@@ -1,14 +1,13 @@
 """What a refusal of Binance means for bot4: the class says what happened, the reason why.
 
 A command that was refused has no effect, and may be told so. One whose effect is not known is
-`OutcomeUnknown`, and is never resent before a look-up. The same failure of a question is `VenueUnreachable`: it
-says nothing about the order that was asked about.
+`OutcomeUnknown`, and is never resent before a look-up. The same failure of a question is
+`VenueUnreachable`: it says nothing about the order that was asked about.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from bot4.model import codes_nb as c
 from bot4.ports.venue import (
@@ -20,8 +19,8 @@ from bot4.ports.venue import (
     VenueError,
     VenueUnreachable,
 )
+from bot4.venues.quirks import Meaning, meaning
 
-Meaning = Literal["rejected", "unknown", "throttled", "clock", "not_found"]
 DEFAULT_WAIT_NS = 60 * 10**9
 
 
@@ -33,6 +32,7 @@ class Answer:
     code: int
     text: str
     wait_ns: int = 0
+    venue: str = "binance-spot"
 
 
 CODES: dict[int, tuple[Meaning, int]] = {
@@ -41,7 +41,6 @@ CODES: dict[int, tuple[Meaning, int]] = {
     -1003: ("throttled", c.R_THROTTLED),
     -1006: ("unknown", c.R_VENUE),
     -1007: ("unknown", c.R_TIMEOUT),
-    -1008: ("throttled", c.R_THROTTLED),
     -1015: ("throttled", c.R_ORDER_RATE),
     -1016: ("rejected", c.R_MAINTENANCE),
     -1021: ("clock", c.R_CLOCK),
@@ -100,7 +99,7 @@ def reason_of(answer: Answer) -> tuple[Meaning, int]:
     """What the answer means, and why."""
     if answer.status in (418, 429):
         return "throttled", c.R_THROTTLED
-    known = CODES.get(answer.code)
+    known = meaning(answer.venue, answer.code) or CODES.get(answer.code)
     if known is not None:
         return known
     if answer.status >= 500:
@@ -115,16 +114,16 @@ def reason_of(answer: Answer) -> tuple[Meaning, int]:
 
 def error_of(answer: Answer, command: bool, what: str) -> VenueError:
     """The port's error for a failed reply. `what` names the request, without its parameters."""
-    meaning, reason = reason_of(answer)
+    means, reason = reason_of(answer)
     text = f"{what}: HTTP {answer.status}, {answer.code} {answer.text}"
-    if meaning == "throttled":
+    if means == "throttled":
         return Throttled(text, reason, answer.wait_ns or DEFAULT_WAIT_NS, answer.code)
-    if meaning == "not_found":
+    if means == "not_found":
         return NotFound(text, reason, answer.code)
     if not command:
         return VenueUnreachable(text, reason, answer.code)
-    if meaning == "unknown":
+    if means == "unknown":
         return OutcomeUnknown(text, reason, answer.code)
-    if meaning == "clock":
+    if means == "clock":
         return NotSent(text, reason, answer.code)
     return OrderRejected(text, reason, answer.code)

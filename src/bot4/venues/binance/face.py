@@ -38,10 +38,10 @@ from bot4.venues.clock_sync import ClockSync
 from bot4.venues.depth_sync import DepthSync
 from bot4.venues.health import HealthMonitor
 from bot4.venues.limits import Limit, RateLimiter
+from bot4.venues.quirks import quirk
 
 PAGE = 1000
 KNOWN_ORDERS = 100_000
-WEEK_MS = 7 * 86_400_000
 CLOCK_EVERY_S = 30.0
 
 
@@ -76,7 +76,7 @@ class Face:
         self.limiter = RateLimiter(wiring.folder / f"{self.name}-{host}.limits", limits, wiring.clock)
         key = wiring.secrets.api_key(self.name)
         measures = Measures(wiring.clock, self.sync, self.limiter, self.health)
-        self.rest = Rest(hosts.rest, key, self.table["time"], measures, wiring.timing)
+        self.rest = Rest(self.name, hosts.rest, key, self.table["time"], measures, wiring.timing)
         self._key = key
         self.listing = Listing(self.name, (), {})
         self._client_ids: OrderedDict[str, str] = OrderedDict()  # venue id: client id
@@ -220,19 +220,17 @@ class Face:
         return [trade_of(r, symbol, await self._owner(wire, str(r.order_id))) for r in replies]
 
     async def _first_trades(self, wire: str, since_ms: int) -> list[TradeReply]:
-        """The first page with trades. The venue answers for at most seven days from a start time."""
+        """The first page with trades; from an old start on, span by span."""
         now_ms = self.sync.venue_ns() // MS
         start = since_ms
         while True:
             params = {"symbol": wire, "startTime": start, "limit": PAGE}
-            if now_ms - start > WEEK_MS - 60_000:
-                params["endTime"] = start + self.trade_span_ms
+            if now_ms - start > quirk(self.name, "trade-span").value:
+                params["endTime"] = start + quirk(self.name, "trade-span").value
             found = await self.rest.get(list[TradeReply], self.table["trades"], params)
             if found or "endTime" not in params:
                 return sorted(found, key=lambda r: r.id)
             start = int(str(params["endTime"])) + 1
-
-    trade_span_ms = WEEK_MS - 60_000
 
     async def _owner(self, wire: str, venue_id: str) -> str:
         """The client id of the order behind a trade; empty when the venue knows it no more."""

@@ -1,7 +1,8 @@
 """The private stream: kept open, renewed, and its ups and downs told.
 
 Events wait in a queue from the moment the stream stands, so that none is lost between connecting and
-reading. What is missed while it is down is not made up here: `StreamState` says so, and who reads asks by REST.
+reading. What is missed while it is down is not made up here: `StreamState` says so, and who reads asks by
+REST.
 """
 
 from __future__ import annotations

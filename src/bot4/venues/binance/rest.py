@@ -1,7 +1,8 @@
 """Signed requests, and what their failures mean.
 
 Nothing is retried here but a question that the venue refused for its time stamp: that one is asked again
-after the clock was measured anew. Keys appear in no error text; of a request only its method and path are named.
+after the clock was measured anew. Keys appear in no error text; of a request only its method and path are
+named.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from bot4.venues.binance.wire import Failure, ServerTime
 from bot4.venues.clock_sync import ClockSync
 from bot4.venues.health import HealthMonitor
 from bot4.venues.limits import RateLimiter
+from bot4.venues.quirks import harmless
 
 MS = 1_000_000
 T = TypeVar("T")
@@ -62,7 +64,10 @@ class Measures:
 class Rest:
     """The REST face of one product."""
 
-    def __init__(self, base: str, key: ApiKey, time: Endpoint, measures: Measures, timing: Timing) -> None:
+    def __init__(
+        self, venue: str, base: str, key: ApiKey, time: Endpoint, measures: Measures, timing: Timing
+    ) -> None:
+        self._venue = venue
         self._base = base.rstrip("/")
         self._key = key
         self._time = time
@@ -191,7 +196,10 @@ class Rest:
         if 200 <= reply.status < 300:
             self._tell_health(began, ok=True)
             return body
-        answer = _answer(reply, body)
+        answer = _answer(self._venue, reply, body)
+        if harmless(self._venue, endpoint.path, answer.code):
+            self._tell_health(began, ok=True)
+            return body
         error = error_of(answer, endpoint.command, what)
         meaning, _ = reason_of(answer)
         if isinstance(error, Throttled):
@@ -213,11 +221,11 @@ def _blind(endpoint: Endpoint) -> type[OutcomeUnknown | VenueUnreachable]:
     return OutcomeUnknown if endpoint.command else VenueUnreachable
 
 
-def _answer(reply: aiohttp.ClientResponse, body: bytes) -> Answer:
+def _answer(venue: str, reply: aiohttp.ClientResponse, body: bytes) -> Answer:
     """A failed reply, whatever its body is: proxies answer in HTML."""
     try:
         failure = msgspec.json.decode(body, type=Failure)
     except msgspec.MsgspecError:
         failure = Failure(0, body[:120].decode("utf-8", "replace"))
     wait = reply.headers.get("Retry-After", "")
-    return Answer(reply.status, failure.code, failure.msg, int(wait) * 10**9 if wait.isdigit() else 0)
+    return Answer(reply.status, failure.code, failure.msg, int(wait) * 10**9 if wait.isdigit() else 0, venue)

@@ -14,7 +14,6 @@ from bot4.ports.venue import (
     Balance,
     Capabilities,
     MarginMode,
-    NotFound,
     OrderRejected,
     OrderReport,
     PositionReport,
@@ -60,7 +59,6 @@ class BinanceSpot(Face):
     capabilities = Capabilities("spot", native_oco=True, reduce_only=False, max_client_id=36)
     table = SPOT
     streams = (("public", ("@depth@100ms", "@bookTicker", "@trade")),)
-    trade_span_ms = 86_400_000 - 1  # startTime and endTime may be 24 hours apart
 
     def __init__(self, hosts: Hosts, wiring: Wiring) -> None:
         super().__init__(hosts, wiring, SPOT_LIMITS)
@@ -122,12 +120,8 @@ class BinanceSpot(Face):
 
     async def cancel_all(self, symbol: str) -> None:
         """Cancel all orders on `symbol`; that there were none is no error."""
-        try:
-            await self.rest.ask(
-                self.table["cancel_all"], {"symbol": self._wire(symbol, command=True)}, urgent=True
-            )
-        except NotFound:
-            return
+        params = {"symbol": self._wire(symbol, command=True)}
+        await self.rest.ask(self.table["cancel_all"], params, urgent=True)
 
     async def order(self, symbol: str, client_id: str) -> OrderReport:
         """Look an order up by its client id."""

@@ -177,10 +177,7 @@ class BinanceUsdm(Face):
         """Cancel all orders on `symbol`, in the book and waiting."""
         params = {"symbol": self._wire(symbol, command=True)}
         for name in ("cancel_all", "algo_cancel_all"):
-            try:
-                await self.rest.ask(self.table[name], params, urgent=True)
-            except NotFound:
-                continue
+            await self.rest.ask(self.table[name], params, urgent=True)
 
     async def order(self, symbol: str, client_id: str) -> OrderReport:
         """Look an order up, in the book first unless it is known to wait."""
@@ -278,11 +275,7 @@ class BinanceUsdm(Face):
         """Set both and read them back; OrderRejected(R_LEVERAGE) when the venue shows something else."""
         wire = self._wire(symbol, command=True)
         kind = "ISOLATED" if mode == "isolated" else "CROSSED"
-        try:
-            await self.rest.ask(self.table["margin_type"], {"symbol": wire, "marginType": kind}, urgent=True)
-        except OrderRejected as error:
-            if error.code != -4046:  # no need to change: it is so already
-                raise
+        await self.rest.ask(self.table["margin_type"], {"symbol": wire, "marginType": kind}, urgent=True)
         await self.rest.ask(self.table["leverage"], {"symbol": wire, "leverage": leverage}, urgent=True)
         rows = await self.rest.get(list[PositionReply], self.table["positions"], {"symbol": wire})
         found = next((self._position(row) for row in rows if row.symbol == wire), None)
