@@ -8,7 +8,7 @@ import numpy as np
 
 from bot4.kernels.jit_nb import kernel
 from bot4.kernels.ladder_nb import side_qty, side_worse
-from bot4.model.codes_nb import FLAG_MAKER
+from bot4.model.codes_nb import EV_DEPTH, FLAG_BID, FLAG_MAKER
 from bot4.venues.simulator.accounts_nb import impact_price, shown
 from bot4.venues.simulator.fills_nb import fill
 from bot4.venues.simulator.rules_nb import list_of, within_limit
@@ -17,6 +17,7 @@ from bot4.venues.simulator.slots_nb import slot_link, slot_move, slot_release, s
 from bot4.venues.simulator.state_nb import (
     C_COUNT,
     C_NOW,
+    L_ASK,
     L_BID,
     L_FLIGHT,
     M_LISTS,
@@ -168,6 +169,21 @@ def venue_level_nb(state: SimState, side: int, tick: int) -> int:
 
 
 @kernel
+def venue_levels_nb(state: SimState, events: Array, lo: int, hi: int, out: Array) -> int:
+    """The market's lots now at each level named by depth events lo..hi-1: int64[n, 3] of side, tick, lots."""
+    n = 0
+    for i in range(lo, hi):
+        if int(np.int64(events[i]["kind"])) != EV_DEPTH or n == out.shape[0]:
+            continue
+        side = L_BID if int(np.int64(events[i]["flags"])) & FLAG_BID else L_ASK
+        out[n, 0] = side
+        out[n, 1] = events[i]["price"]
+        out[n, 2] = side_qty(state.core[0]["sides"][0, side], events[i]["price"])
+        n += 1
+    return n
+
+
+@kernel
 def venue_depth_nb(state: SimState, side: int, out: Array) -> int:
     """The market's best levels, best first, into int64[n, 2] of tick, lots; how many."""
     row = state.core[0]["sides"][0, side]
@@ -183,10 +199,14 @@ def venue_depth_nb(state: SimState, side: int, out: Array) -> int:
 
 @kernel
 def venue_top_nb(state: SimState, out: Array) -> None:
-    """Best bid and ask over market and accounts, and the market's lots there: int64[4], 0 for none."""
+    """Best bid and its lots of the market, best ask likewise, over market and accounts: int64[6], 0: none.
+
+    The last two are the best bid and ask of the market alone.
+    """
     sim = state.core[0]
     for side in range(2):
         tick = max(0, sim["sides"][0, side]["best"])
+        out[4 + side] = tick
         slot = sim["meta"][0, M_LISTS + side]
         if slot >= 0:
             price = sim["orders"][slot, O_PRICE]
