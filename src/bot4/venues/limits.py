@@ -253,9 +253,10 @@ def slowed(polls: Sequence[Polling], instruments: int, budget: float, slowest: f
         return 1.0
     factor = room / need
     if factor < slowest:
+        fit = int(instruments * factor / slowest)
         raise Throttled(
             f"{instruments} instruments need a weight of {need:.0f} a minute, {room:.0f} are allowed; even "
-            f"at {slowest:.0%} of the pace that is too much: at most {int(instruments * factor / slowest)} fit",
+            f"at {slowest:.0%} of the pace that is too much: at most {fit} fit",
             R_THROTTLED,
             60 * 10**9,
         )
