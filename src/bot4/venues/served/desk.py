@@ -9,6 +9,7 @@ from typing import Any
 from bot4.venues.served.errors import Product, VenueError, refusal
 from bot4.venues.served.figures import Figures
 from bot4.venues.served.limits import Meter
+from bot4.venues.served.listen_keys import ListenKeys
 from bot4.venues.served.memory import Memory
 from bot4.venues.served.parameters import Parameters
 from bot4.venues.simulator.exchange import Exchange
@@ -26,9 +27,15 @@ class Desk:
         self.exchange = exchange
         self.meter = meter
         self.memory = Memory(exchange)
+        self.keys = ListenKeys(product)
+        self.hidden: dict[int, int] = {}
         self.countdowns: dict[tuple[str, str], int] = {}
         self._figures: dict[str, tuple[object, Figures]] = {}
         exchange.listen(self.memory.hear)
+
+    def seen(self, order: Order, now_ms: int) -> bool:
+        """False while a fault hides an order from queries."""
+        return now_ms >= self.hidden.get(order.id, 0)
 
     def market(self, symbol: str) -> Market:
         """The market called `symbol`; -1121 without one."""
@@ -82,11 +89,24 @@ class Call:
                 f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!",
             )
         try:
-            return self.desk.exchange.order(
+            order = self.desk.exchange.order(
                 self.account, market.symbol, order_id=number, client_id="" if number else client_id
             )
         except Refused as error:
             raise self.desk.refused(error, market.symbol) from error
+        if not self.desk.seen(order, self.now_ms):
+            raise VenueError(-2013, "Order does not exist.")
+        return order
+
+    def open_orders(self, symbol: str) -> list[Order]:
+        """Open orders of one symbol, or of all (empty symbol), without those that a fault hides."""
+        found = self.desk.exchange.open_orders(self.account, symbol or None)
+        return [order for order in found if self.desk.seen(order, self.now_ms)]
+
+    def all_orders(self, symbol: str) -> list[Order]:
+        """All orders of one symbol, without those that a fault hides."""
+        found = self.desk.exchange.all_orders(self.account, symbol, limit=100_000)
+        return [order for order in found if self.desk.seen(order, self.now_ms)]
 
 
 Handler = Callable[[Call], Reply]

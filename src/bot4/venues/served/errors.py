@@ -61,6 +61,7 @@ _SPOT: dict[Refusal, tuple[int, str]] = {
     Refusal.LEVERAGE: (-1100, "Illegal parameter 'leverage'."),
     Refusal.MODE: (-1106, "Parameter 'positionSide' sent when not required."),
     Refusal.OCO_PRICES: (-2010, "The relationship of the prices for the orders is not correct."),
+    Refusal.SELF_TRADE: (-2010, "Order would trade with another order of the same account."),
     Refusal.FOK: (-2010, "Order could not be filled completely."),
     Refusal.INTERNAL: (-1001, "Internal error; unable to process your request. Please try again."),
 }
@@ -101,6 +102,7 @@ _USDM: dict[Refusal, tuple[int, str]] = {
     Refusal.LEVERAGE: (-4028, "Leverage {leverage} is not valid"),
     Refusal.MODE: (-4061, "Order's position side does not match user's setting."),
     Refusal.OCO_PRICES: (-1116, "Invalid orderType."),
+    Refusal.SELF_TRADE: (-2010, "Order would trade with another order of the same account."),
     Refusal.FOK: (
         -5021,
         "Due to the order could not be filled immediately, the FOK order has been rejected. "

@@ -63,8 +63,8 @@ class Memory:
         self.forced: dict[str, deque[Order]] = defaultdict(lambda: deque(maxlen=KEPT))
         self.income: dict[str, deque[Income]] = defaultdict(lambda: deque(maxlen=KEPT))
         self.changed: dict[str, int] = {}
-        self.born: dict[int, int] = {}
         self.quote_qty: dict[int, Decimal] = {}
+        self._traders: dict[tuple[str, str], None] = {}
         self._bought: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
         self._watched: list[Execution] | None = None
         self._margin: dict[tuple[str, str], Decimal] = {}
@@ -94,6 +94,10 @@ class Memory:
         elif isinstance(told, Liquidation):
             self.liquidations.append(told)
 
+    def traders(self) -> list[tuple[str, str]]:
+        """Accounts and symbols that ever had an order."""
+        return list(self._traders)
+
     def _print(self, told: Print) -> None:
         self.last[told.symbol] = told
         if told.buyer_maker:
@@ -121,6 +125,7 @@ class Memory:
     def _order(self, told: OrderUpdate) -> None:
         order, fill = told.order, told.execution
         self.changed[told.account] = told.ts
+        self._traders[told.account, order.request.symbol] = None
         if told.what == "new" and order.state is not State.TRIGGERED:
             self.counts.orders += 1
         if told.what == "canceled":
@@ -148,6 +153,7 @@ class Memory:
 
     def _account(self, told: AccountUpdate) -> None:
         self.changed[told.account] = told.ts
+        self._traders[told.account, order.request.symbol] = None
         for asset, total, _ in told.balances:
             if told.wallet != "perp":
                 continue

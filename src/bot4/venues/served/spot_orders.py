@@ -144,7 +144,7 @@ def open_orders(call: Call) -> Reply:
     symbol = call.parameters.text("symbol")
     if symbol:
         call.desk.market(symbol)
-    return [_shown(call, o) for o in call.desk.exchange.open_orders(call.account, symbol)]
+    return [_shown(call, o) for o in call.open_orders(symbol)]
 
 
 def cancel_open(call: Call) -> Reply:
@@ -160,7 +160,7 @@ def cancel_open(call: Call) -> Reply:
 def all_orders(call: Call) -> Reply:
     """GET allOrders of one symbol."""
     market = call.market()
-    orders = call.desk.exchange.all_orders(call.account, market.symbol)
+    orders = call.all_orders(market.symbol)
     start, end = call.parameters.whole("startTime", 0), call.parameters.whole("endTime", 2**62)
     first, limit = call.parameters.whole("orderId", 0), call.parameters.whole("limit", 500, 1, 1000)
     found = [o for o in orders if o.id >= first and start <= o.created_ns // 1_000_000 <= end]
@@ -176,7 +176,7 @@ def my_trades(call: Call) -> Reply:
     fills = call.desk.exchange.my_trades(
         call.account, market.symbol, from_id=first, start_ns=start * 1_000_000, limit=100_000
     )
-    lists = {o.id: o.list_id for o in call.desk.exchange.all_orders(call.account, market.symbol)}
+    lists = {o.id: o.list_id for o in call.all_orders(market.symbol)}
     chosen = [f for f in fills if f.ts // 1_000_000 <= end and number in (0, f.order_id)]
     chosen = chosen[:limit] if first or start else chosen[-limit:]
     figures = call.desk.figures(market.symbol)
@@ -238,7 +238,9 @@ def amend(call: Call) -> Reply:
     if lots >= order.request.qty:
         raise VenueError(-2038, "Order amend rejected: newQty must be less than the original quantity.")
     try:
-        done = call.desk.exchange.amend(call.account, market.symbol, order_id=order.id, qty=lots)
+        done = call.desk.exchange.amend(
+            call.account, market.symbol, order_id=order.id, price=order.request.price, qty=lots
+        )
     except Refused as error:
         code = -2013 if error.why is Refusal.UNKNOWN_ORDER else -2038
         raise VenueError(code, "The requested action would change no state; rejecting.") from error

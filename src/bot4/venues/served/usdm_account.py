@@ -8,7 +8,7 @@ from bot4.venues.served.desk import Call, Reply, Route
 from bot4.venues.served.errors import VenueError
 from bot4.venues.served.figures import amount, plain
 from bot4.venues.served.spot_shapes import MS, Json
-from bot4.venues.served.standing import Standing, Worth, coarse, liquidation_price, positions_of, worth
+from bot4.venues.served.standing import Standing, Worth, coarse, positions_of, worth
 from bot4.venues.simulator.words import Refusal, Refused
 
 E8 = Decimal(100_000_000)
@@ -70,21 +70,21 @@ def _account_position(held: Standing, call: Call) -> Json:
     position = held.position
     return {
         "symbol": position.symbol,
-        "initialMargin": amount(held.initial),
-        "maintMargin": amount(held.maintenance),
-        "unrealizedProfit": amount(held.unrealised),
-        "positionInitialMargin": amount(held.initial),
+        "initialMargin": amount(held.view.initial),
+        "maintMargin": amount(held.view.maintenance),
+        "unrealizedProfit": amount(held.view.unrealised),
+        "positionInitialMargin": amount(held.view.initial),
         "openOrderInitialMargin": "0",
         "leverage": str(position.leverage),
         "isolated": position.isolated,
-        "entryPrice": coarse(held.entry, figures),
-        "breakEvenPrice": coarse(held.entry, figures),
+        "entryPrice": coarse(held.view.entry, figures),
+        "breakEvenPrice": coarse(held.view.entry, figures),
         "maxNotional": "100000000",
         "positionSide": "BOTH",
         "positionAmt": figures.qty.text(position.qty),
         "notional": amount(held.notional),
         "isolatedWallet": amount(position.margin if position.isolated else ZERO),
-        "isolatedMargin": amount(position.margin + held.unrealised if position.isolated else ZERO),
+        "isolatedMargin": amount(position.margin + held.view.unrealised if position.isolated else ZERO),
         "bidNotional": "0",
         "askNotional": "0",
         "updateTime": _changed(call),
@@ -120,7 +120,7 @@ def _account(call: Call, all_positions: bool) -> Reply:
         "positions": [
             _account_position(held, call)
             for held in positions_of(call.desk, customer)
-            if all_positions or held.qty
+            if all_positions or held.position.qty
         ],
     }
 
@@ -135,28 +135,28 @@ def account_v3(call: Call) -> Reply:
     return _account(call, False)
 
 
-def _risk(held: Standing, call: Call, wallet: Decimal) -> Json:
+def _risk(held: Standing, call: Call) -> Json:
     figures, position = call.desk.figures(held.position.symbol), held.position
     return {
         "symbol": position.symbol,
         "positionSide": "BOTH",
         "positionAmt": figures.qty.text(position.qty),
-        "entryPrice": coarse(held.entry, figures),
-        "breakEvenPrice": coarse(held.entry, figures),
-        "markPrice": amount(held.mark),
-        "unRealizedProfit": amount(held.unrealised),
-        "liquidationPrice": coarse(liquidation_price(held, wallet), figures),
+        "entryPrice": coarse(held.view.entry, figures),
+        "breakEvenPrice": coarse(held.view.entry, figures),
+        "markPrice": amount(held.view.mark),
+        "unRealizedProfit": amount(held.view.unrealised),
+        "liquidationPrice": coarse(held.view.liquidation, figures),
         "leverage": str(position.leverage),
         "maxNotionalValue": "100000000",
         "marginType": "isolated" if position.isolated else "cross",
-        "isolatedMargin": amount(position.margin + held.unrealised if position.isolated else ZERO),
+        "isolatedMargin": amount(position.margin + held.view.unrealised if position.isolated else ZERO),
         "isAutoAddMargin": "false",
         "notional": amount(held.notional),
         "marginAsset": held.market.quote,
         "isolatedWallet": amount(position.margin if position.isolated else ZERO),
-        "initialMargin": amount(held.initial),
-        "maintMargin": amount(held.maintenance),
-        "positionInitialMargin": amount(held.initial),
+        "initialMargin": amount(held.view.initial),
+        "maintMargin": amount(held.view.maintenance),
+        "positionInitialMargin": amount(held.view.initial),
         "openOrderInitialMargin": "0",
         "adl": 1 if position.qty else 0,
         "bidNotional": "0",
@@ -169,11 +169,10 @@ def _risks(call: Call, flat: bool) -> Reply:
     symbol = call.parameters.text("symbol")
     if symbol:
         call.desk.market(symbol)
-    customer = call.customer()
     return [
-        _risk(held, call, customer.margin.get(held.market.quote, ZERO))
-        for held in positions_of(call.desk, customer)
-        if symbol in ("", held.position.symbol) and (flat or held.qty)
+        _risk(held, call)
+        for held in positions_of(call.desk, call.customer())
+        if symbol in ("", held.position.symbol) and (flat or held.position.qty)
     ]
 
 

@@ -89,11 +89,10 @@ def _all(call: Call) -> list[Order]:
     """Conditional orders of the account, newest first."""
     symbol = call.parameters.text("symbol")
     names = [call.desk.market(symbol).symbol] if symbol else list(call.desk.exchange.markets)
-    exchange = call.desk.exchange
     found = [
         order
         for name in names
-        for order in exchange.all_orders(call.account, name)
+        for order in call.all_orders(name)
         if order.request.type in CONDITIONAL
     ]
     return sorted(found, key=lambda order: -order.id)

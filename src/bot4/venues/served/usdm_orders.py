@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bot4.venues.served import intake
-from bot4.venues.served.desk import Call, Reply, Route
+from bot4.venues.served.desk import Call, Desk, Reply, Route
 from bot4.venues.served.errors import VenueError, mandatory, on_cancel
 from bot4.venues.served.parameters import Parameters
 from bot4.venues.served.usdm_shapes import CONDITIONAL, Json, order_json, trade_json
@@ -233,21 +233,21 @@ def open_orders(call: Call) -> Reply:
     symbol = call.parameters.text("symbol")
     if symbol:
         call.desk.market(symbol)
-    orders = call.desk.exchange.open_orders(call.account, symbol)
+    orders = call.open_orders(symbol)
     return [_shown(call, o) for o in orders if o.state is not State.UNTRIGGERED]
 
 
 def cancel_open(call: Call) -> Reply:
     """DELETE allOpenOrders of one symbol; stops stay."""
-    cancel_resting(call, call.market().symbol)
+    cancel_resting(call.desk, call.account, call.market().symbol)
     return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
 
-def cancel_resting(call: Call, symbol: str) -> None:
+def cancel_resting(desk: Desk, account: str, symbol: str) -> None:
     """Cancel what rests in the book of `symbol`, not the stops."""
-    for order in call.desk.exchange.open_orders(call.account, symbol):
+    for order in desk.exchange.open_orders(account, symbol):
         if order.state is not State.UNTRIGGERED:
-            call.desk.exchange.cancel(call.account, symbol, order_id=order.id)
+            desk.exchange.cancel(account, symbol, order_id=order.id)
 
 
 def all_orders(call: Call) -> Reply:
@@ -258,7 +258,7 @@ def all_orders(call: Call) -> Reply:
     start, end = call.parameters.whole("startTime", 0), call.parameters.whole("endTime", 2**62)
     found = [
         o
-        for o in call.desk.exchange.all_orders(call.account, market.symbol)
+        for o in call.all_orders(market.symbol)
         if o.id >= first
         and start <= o.created_ns // MS <= end
         and (o.request.type not in CONDITIONAL or o.id in triggered)
