@@ -135,3 +135,15 @@ def polls(product: str) -> tuple[Polling, ...]:
         Polling("book snapshot", table["depth"].weight, 0.2),
     )
     return own
+
+
+def served_spot(port: int, host: str = "127.0.0.1") -> Hosts:
+    """The spot side of a served exchange (`bot4 exchange serve`) on this machine."""
+    web = f"ws://{host}:{port}"
+    return Hosts(f"http://{host}:{port}", web, web, f"{web}/ws-api/v3")
+
+
+def served_usdm(port: int, host: str = "127.0.0.1") -> Hosts:
+    """The futures side of a served exchange."""
+    web = f"ws://{host}:{port}/fut"
+    return Hosts(f"http://{host}:{port}", web, web, web)

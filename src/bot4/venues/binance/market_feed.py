@@ -199,8 +199,8 @@ class MarketFeed:
             ticks = int(mark.p / lane.instrument.tick)
             lane.funding.append((local, lane.due, lane.rate, ticks))
         lane.due = due
-        if isinstance(mark.r, Decimal):
-            lane.rate = int(mark.r * RATE_SCALE)
+        if mark.r:
+            lane.rate = int(Decimal(mark.r) * RATE_SCALE)
 
     # --- going out ---------------------------------------------------------------------------------------
 

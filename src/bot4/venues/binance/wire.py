@@ -343,7 +343,7 @@ class MarkPrice(msgspec.Struct):
     E: int
     s: str
     p: Decimal
-    r: Decimal | str = ""
+    r: str = ""  # empty where nothing is paid
     T: int = 0
 
 
