@@ -16,11 +16,11 @@ from bot4.model.errors import DataError, JournalError
 from bot4.model.events import DECISION_DTYPE, EVENT_DTYPE, INPUT_DTYPE, ORDER_DTYPE
 from bot4.model.times import instant_text
 from bot4.ports import journal as port
-from bot4.research.paper import GenerativeSource
 from bot4.research.session import Progress, Session, assemble, model_of, strategy_of
 from bot4.storage.journal import JournalReader
 from bot4.storage.lake import Dataset
 from bot4.venues.simulator.generative import GenParams
+from bot4.venues.simulator.sources import GenerativeSource
 
 
 @dataclass

@@ -23,7 +23,7 @@ from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
 from bot4.ports.alarm import Level
 from bot4.research.backtest import Backtest, bar_interval, plan_for
-from bot4.research.paper import GenerativeSource, Paper, RecordedSource, Source
+from bot4.research.paper import Paper
 from bot4.research.session import Chosen, LoadedModel, Session, assemble, choose, describe, load, nil_costs
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
@@ -31,6 +31,7 @@ from bot4.storage.journal import FileJournal
 from bot4.storage.lake import Dataset
 from bot4.venues.simulator.generative import GenParams
 from bot4.venues.simulator.generative import instrument as generative_instrument
+from bot4.venues.simulator.sources import GenerativeSource, RecordedSource, Source
 
 SYNTHETIC_BAR = 180 * 10**9
 SYNTHETIC_START = 1_704_067_200 * 10**9  # 2024-01-01T00:00:00Z, a label: the market is made up
