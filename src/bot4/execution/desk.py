@@ -285,7 +285,8 @@ class Desk:
 
     async def _pause(self, wake: asyncio.Event, ns: int) -> None:
         try:
-            await asyncio.wait_for(wake.wait(), max(ns, 100_000) / 1e9)
+            async with asyncio.timeout(max(ns, 100_000) / 1e9):  # wait_for can swallow a cancellation
+                await wake.wait()
         except TimeoutError:
             return
 
