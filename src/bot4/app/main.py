@@ -60,8 +60,17 @@ def run(
     frames: Annotated[list[Path] | None, typer.Option(help="Recorded frames to paper-trade on.")] = None,
     bars: Annotated[Path | None, typer.Option(help="Bar file to paper-trade on.")] = None,
     venue: Annotated[
-        str, typer.Option(help="Venue of the frames: binance-usdm, binance-spot.")
+        str, typer.Option(help="Venue of the frames or of the endpoint: binance-usdm, binance-spot.")
     ] = "binance-usdm",
+    endpoint: Annotated[
+        str | None, typer.Option(help="Trade on an exchange served on this machine: http://127.0.0.1:PORT.")
+    ] = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="Instrument to trade at the endpoint; may be given several times.")
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over positions that the account holds already.")
+    ] = False,
     instrument: Annotated[str, typer.Option(help="Instrument of the bars.")] = "BTC-USDT",
     timeframe: Annotated[str, typer.Option(help="Time frame of the bars.")] = "1m",
     for_: Annotated[
@@ -78,7 +87,25 @@ def run(
     set_: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Trade on paper: on the built-in synthetic market, or on recorded data."""
+    """Trade: on paper (the synthetic market, recorded data), or at an endpoint (--endpoint)."""
+    if endpoint is not None:
+        _run(
+            "trade",
+            "trade_here",
+            as_json,
+            venue=venue,
+            endpoint=endpoint,
+            symbols=symbol or [],
+            for_=for_,
+            strategy=strategy,
+            model=model,
+            seed=seed,
+            out=out,
+            adopt=adopt,
+            config=config,
+            sets=set_ or [],
+        )
+        return
     _run(
         "run",
         "run",

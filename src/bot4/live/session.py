@@ -261,7 +261,7 @@ class LiveSession:
             try:
                 async for batch in self._p.venue.market(self._symbols):
                     if batch.events is None:
-                        self._feed_broke(batch.reason)
+                        self._feed_broke(batch.reason, batch.instrument)
                     elif len(batch.events):
                         self._fold_market(batch.events)
             except VenueError as error:
@@ -278,11 +278,13 @@ class LiveSession:
             if mark > 0:
                 self._p.desk.mark(self._symbols[int(inst)], mark)
 
-    def _feed_broke(self, reason: int) -> None:
+    def _feed_broke(self, reason: int, instrument: int = -1) -> None:
+        """The feed of one instrument, or of all (-1), has a hole: no entries there until a snapshot."""
         self.figures.feed_breaks += 1
-        rows = np.zeros(len(self._symbols), EVENT_DTYPE)
+        broken = np.arange(len(self._symbols)) if instrument < 0 else np.array([instrument])
+        rows = np.zeros(len(broken), EVENT_DTYPE)
         rows["kind"] = EV_STATUS
-        rows["instrument"] = np.arange(len(self._symbols))
+        rows["instrument"] = broken
         rows["x"], rows["y"] = STATUS_DISCONNECTED, reason or R_NETWORK
         rows["ts_local"] = rows["ts_venue"] = self._p.clock.now_ns()
         self.fold(rows)

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from bot4.app import bootstrap
 from bot4.app.commands.backtest import figures, rows
-from bot4.app.commands.stop import control_dir
 from bot4.app.config import Config
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
+from bot4.app.switch import kill_switch
 from bot4.engine.feed import Feed, first_look
 from bot4.engine.intake import import_bars, import_frames
 from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
-from bot4.ports.alarm import Level
 from bot4.research.backtest import Backtest, bar_interval, plan_for
 from bot4.research.paper import Paper
 from bot4.research.session import Chosen, LoadedModel, Session, assemble, choose, describe, load, nil_costs
-from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.journal import FileJournal
 from bot4.storage.lake import Dataset
@@ -35,34 +29,6 @@ from bot4.venues.simulator.sources import GenerativeSource, RecordedSource, Sour
 
 SYNTHETIC_BAR = 180 * 10**9
 SYNTHETIC_START = 1_704_067_200 * 10**9  # 2024-01-01T00:00:00Z, a label: the market is made up
-
-
-class StderrAlarm:
-    """Alarms as lines on stderr."""
-
-    def tell(self, level: Level, text: str) -> None:
-        """Print the alarm."""
-        Console(stderr=True).print(f"{level}: {text}", style="bold red", markup=False)
-
-
-@contextmanager
-def kill_switch() -> Iterator[KillSwitch]:
-    """The switch of this process: stop file, signals, watchdog; its files are removed at the end."""
-    folder = control_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    stop_file = folder / f"run-{os.getpid()}.stop"
-    pid_file = folder / f"run-{os.getpid()}.pid"
-    stop_file.unlink(missing_ok=True)
-    switch = KillSwitch(stop_file, SystemClock(), StderrAlarm(), max_missed=30)
-    pid_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
-    try:
-        switch.start()
-        switch.install_signals()
-        yield switch
-    finally:
-        switch.close()
-        pid_file.unlink(missing_ok=True)
-        stop_file.unlink(missing_ok=True)
 
 
 def _meta_data(source: str, synthetic: bool, start: int, venues: list[str], bars: bool) -> dict[str, Any]:
