@@ -282,6 +282,14 @@ SETTINGS: tuple[Setting, ...] = (
         3600 * 10**9,
     ),
     _S(
+        "live.not_found_time",
+        "duration",
+        "30s",
+        "for so long the venue must say that it has no such order before a lost one counts as never arrived",
+        10**7,
+        600 * 10**9,
+    ),
+    _S(
         "live.settle_time",
         "duration",
         "30s",

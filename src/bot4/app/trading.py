@@ -15,6 +15,7 @@ from bot4.app.config import Config
 from bot4.engine.build import Plan, new_engine, new_simulator
 from bot4.engine.live import LiveDriver
 from bot4.execution.desk import Desk
+from bot4.execution.settings import DeskSettings
 from bot4.live.agreement import balance_of
 from bot4.live.recovery import Recovered, recover
 from bot4.live.session import Figures, LiveSession, Parts, Rhythm
@@ -208,6 +209,7 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.clock,
         around.alarm,
         FileIntents(task.folder / "intents.b4i"),
+        DeskSettings(not_found_ns=settings["live.not_found_time"]),
     )
     live = LiveSession(
         Parts(
