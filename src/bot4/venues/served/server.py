@@ -80,6 +80,10 @@ class ServedVenue:
         self.port = 0
         self.failure: BaseException | None = None
 
+    def listening(self, account: str) -> bool:
+        """Whether any connection hears the user data of `account`."""
+        return any(feed.heard(account) for feed in self._feeds.values())
+
     # --- life ----------------------------------------------------------------------------------------
 
     @asynccontextmanager
