@@ -9,7 +9,7 @@ from bot4.venues.simulator.words import DepthDiff
 
 
 class Diffs:
-    """The changes of one book since the last message; one message a period carries the latest of each level."""
+    """The changes of one book since the last message, the latest of each level; one message a period."""
 
     def __init__(self, desk: Desk, symbol: str, period_ns: int) -> None:
         self._desk = desk

@@ -1,4 +1,4 @@
-"""The control endpoints of the served venue: faults, state, accounts, and an operator's hand. Loopback only."""
+"""The control endpoints: faults, state, accounts, and an operator's hand. Loopback only."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Control:
             raise ConfigError("key: which account? Give ?key=...")
         found: Json = {}
         for name, desk in self._gateway.desks.items():
-            customer = desk.exchange.account(key)
+            customer = desk.customer(key)
             found[name] = {
                 "balances": {a: plain(v) for a, v in customer.balances.items()},
                 "locked": {a: plain(v) for a, v in customer.locked.items()},

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from bot4.venues.served.errors import Product, VenueError, refusal
+from bot4.venues.served.errors import Product, VenueError, refusal, unauthorised
 from bot4.venues.served.figures import Figures
 from bot4.venues.served.limits import Meter
 from bot4.venues.served.listen_keys import ListenKeys
@@ -17,13 +18,17 @@ from bot4.venues.simulator.words import Account, Market, Order, Refused
 
 Reply = dict[str, Any] | list[Any]
 MS = 1_000_000
+QUOTE_FUNDS = Decimal(1_000_000)
+BASE_FUNDS = Decimal(10)
+"""What a practice account begins with: of each quote asset, and on spot of each base asset."""
 
 
 class Desk:
     """Everything the handlers of one product need."""
 
-    def __init__(self, product: Product, exchange: Exchange, meter: Meter) -> None:
+    def __init__(self, product: Product, exchange: Exchange, meter: Meter, practice: bool) -> None:
         self.product = product
+        self.practice = practice
         self.exchange = exchange
         self.meter = meter
         self.memory = Memory(exchange)
@@ -32,6 +37,20 @@ class Desk:
         self.countdowns: dict[tuple[str, str], int] = {}
         self._figures: dict[str, tuple[object, Figures]] = {}
         exchange.listen(self.memory.hear)
+
+    def customer(self, key: str) -> Account:
+        """The account behind a key; an unknown key opens a funded practice account, or is refused (-2015)."""
+        try:
+            return self.exchange.account(key)
+        except KeyError as error:
+            if not self.practice:
+                raise unauthorised(-2015, "Invalid API-key, IP, or permissions for action.") from error
+        markets = self.exchange.markets.values()
+        quotes = {market.quote: QUOTE_FUNDS for market in markets}
+        if self.product == "usdm":
+            return self.exchange.open_account(key, None, {}, quotes)
+        funds = {market.base: BASE_FUNDS for market in markets} | quotes
+        return self.exchange.open_account(key, None, funds, {})
 
     def seen(self, order: Order, now_ms: int) -> bool:
         """False while a fault hides an order from queries."""
@@ -76,7 +95,7 @@ class Call:
 
     def customer(self) -> Account:
         """The account behind the key."""
-        return self.desk.exchange.account(self.account)
+        return self.desk.customer(self.account)
 
     def order(self, id_name: str = "orderId", client_name: str = "origClientOrderId") -> Order:
         """The order the request names; -1102 when it names none, -2013 when there is none."""
@@ -115,7 +134,7 @@ Weight = int | Callable[[Parameters], int]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An endpoint: how it is called, what it costs, who may call it. `socket` names it in the WebSocket API."""
+    """An endpoint: how it is called, what it costs, who may call it, its name in the WebSocket API."""
 
     method: str
     path: str

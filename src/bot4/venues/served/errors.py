@@ -125,9 +125,7 @@ def on_cancel(error: VenueError) -> VenueError:
 
 def mandatory(name: str) -> VenueError:
     """A parameter is missing or unreadable."""
-    return VenueError(
-        -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
-    )
+    return VenueError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
 def unauthorised(code: int, msg: str) -> VenueError:

@@ -54,9 +54,13 @@ class Firing:
     """A rule that fires now."""
 
     rule_id: int
-    name: str
-    do: Do
+    rule: Rule
     delay_ns: int
+
+    @property
+    def do(self) -> Do:
+        """What happens."""
+        return self.rule.do
 
 
 class Faults:
@@ -111,12 +115,12 @@ class Faults:
         for armed in self._armed.values():
             if self._fires(armed, traffic, now_ns):
                 armed.fired += 1
-                firing = Firing(armed.id, armed.rule.name, armed.rule.do, _delay(armed))
+                firing = Firing(armed.id, armed.rule, _delay(armed))
                 self._write(armed, traffic, firing)
                 found.append(firing)
         return found
 
-    def due(self) -> list[tuple[Rule, Firing]]:
+    def due(self) -> list[Firing]:
         """Rules of the face `time` that are due; each fires once."""
         found = []
         now_ns = self._clock.monotonic_ns()
@@ -127,10 +131,10 @@ class Faults:
             armed.matched += 1
             armed.fired += 1
             if armed.draw() < match.probability:
-                firing = Firing(armed.id, armed.rule.name, armed.rule.do, 0)
+                firing = Firing(armed.id, armed.rule, 0)
                 traffic = Traffic("time", match.product, symbol=match.symbol, account=match.account)
                 self._write(armed, traffic, firing)
-                found.append((armed.rule, firing))
+                found.append(firing)
         return found
 
     def _fires(self, armed: _Armed, traffic: Traffic, now_ns: int) -> bool:

@@ -11,15 +11,20 @@ from typing import Any
 
 from bot4.model.errors import ConfigError
 
-FACES = ("rest", "ws", "user", "time")
-ON_REQUESTS = frozenset(
-    ("drop", "delay", "duplicate", "accept_then_lose_reply", "not_found_for", "status")
-)
+ON_REQUESTS = frozenset(("drop", "delay", "duplicate", "accept_then_lose_reply", "not_found_for", "status"))
 ON_MESSAGES = frozenset(("drop", "delay", "duplicate", "reorder", "gap", "silence", "freeze", "close"))
-ANYWHERE = frozenset(
+LASTING = frozenset(
     ("silence", "close", "freeze", "skew", "maintenance", "cancel_stops", "set_market", "cancel_silently")
 )
-KINDS = ON_REQUESTS | ON_MESSAGES | ANYWHERE
+"""What a request or the time sets off for the venue or all its connections."""
+
+FITTING = {
+    "rest": ON_REQUESTS | LASTING,
+    "ws": ON_MESSAGES,
+    "user": ON_MESSAGES,
+    "time": LASTING,
+}
+KINDS = ON_REQUESTS | ON_MESSAGES | LASTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +143,13 @@ def _do(where: str, given: Any) -> Do:
 
 
 def _check(where: str, match: Match, do: Do) -> None:
-    if match.face not in FACES:
-        raise ConfigError(f"{where}.match.face: must be one of {', '.join(FACES)}, is {match.face!r}")
+    if match.face not in FITTING:
+        raise ConfigError(f"{where}.match.face: must be one of {', '.join(FITTING)}, is {match.face!r}")
     if match.product not in ("", "spot", "usdm"):
         raise ConfigError(f"{where}.match.product: must be spot or usdm, is {match.product!r}")
     if not 0 <= match.probability <= 1:
         raise ConfigError(f"{where}.match.probability: must be 0 to 1, is {match.probability}")
-    fitting = {"rest": ON_REQUESTS | ANYWHERE, "ws": ON_MESSAGES | ANYWHERE, "user": ON_MESSAGES | ANYWHERE}
-    if do.kind not in fitting.get(match.face, ANYWHERE):
+    if do.kind not in FITTING[match.face]:
         raise ConfigError(f"{where}.do.kind: {do.kind!r} cannot happen on face {match.face!r}")
     if do.kind in ("set_market", "cancel_silently") and not match.symbol:
         raise ConfigError(f"{where}.match.symbol: {do.kind!r} needs it")

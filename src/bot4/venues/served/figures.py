@@ -95,9 +95,7 @@ def amount(value: Decimal) -> str:
 def number(name: str, text: str) -> Decimal:
     """The decimal in a parameter; VenueError -1100 when it is none, -1102 when empty."""
     if not text:
-        raise VenueError(
-            -1105, f"Parameter '{name}' was empty."
-        )
+        raise VenueError(-1105, f"Parameter '{name}' was empty.")
     if len(text) > MAX_DIGITS:
         raise VenueError(
             -1100,

@@ -1,16 +1,16 @@
-"""The way of a request: faults, limits, key, signature, time, handler. The same for REST and the WebSocket API."""
+"""The way of a request over REST or the WebSocket API: faults, limits, key, signature, time, handler."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bot4.ports.clock import Clock
 from bot4.venues.served.desk import Call, Desk, Reply, Route
 from bot4.venues.served.errors import Product, VenueError, unauthorised
 from bot4.venues.served.faults import Faults, Firing, Traffic
-from bot4.venues.served.faults_plan import Rule
+from bot4.venues.served.faults_plan import LASTING
 from bot4.venues.served.parameters import Parameters, check_signature, check_time
 
 MS = 1_000_000
@@ -63,6 +63,7 @@ class Gateway:
         self.clock = clock
         self.faults = Faults(seed, clock)
         self.upset = Upset()
+        self.lasting: Callable[[Firing], None] = self.upset_by
         self._speed = speed
         self._began_ns = clock.monotonic_ns()
         self._market_ns = {name: desk.exchange.now_ns for name, desk in desks.items()}
@@ -117,10 +118,7 @@ class Gateway:
     def _admit(self, asked: Asked, desk: Desk, now: int) -> None:
         if not asked.key:
             raise unauthorised(-2014, "API-key format invalid.")
-        try:
-            customer = desk.exchange.account(asked.key)
-        except (KeyError, LookupError) as error:
-            raise unauthorised(-2015, "Invalid API-key, IP, or permissions for action.") from error
+        customer = desk.customer(asked.key)
         if asked.route.access == "signed":
             check_time(asked.parameters, now)
             check_signature(customer.secret, asked.payload, asked.parameters.text("signature"))
@@ -146,15 +144,19 @@ class Gateway:
 
     async def _before(self, firing: Firing, asked: Asked) -> None:
         do = firing.do
-        if do.kind == "delay":
+        if do.kind in LASTING:
+            self.lasting(firing)
+        elif do.kind == "delay":
             await asyncio.sleep(firing.delay_ns / 1e9)
         elif do.kind == "drop":
             raise Dropped
         elif do.kind == "status" and not do.processed:
             raise VenueError(do.code, do.msg, do.http, do.retry_after or None)
         elif do.kind == "not_found_for" and not asked.route.orders:
-            raise VenueError(-2011, "Unknown order sent.") if asked.method == "DELETE" else VenueError(
-                -2013, "Order does not exist."
+            raise (
+                VenueError(-2011, "Unknown order sent.")
+                if asked.method == "DELETE"
+                else VenueError(-2013, "Order does not exist.")
             )
         elif do.kind == "duplicate":
             self._carried_out(asked)
@@ -171,8 +173,8 @@ class Gateway:
                 until = self.now_ms() + int(do.seconds * 1000)
                 self.desks[asked.product].hidden[order_id] = until
 
-    def upset_by(self, rule: Rule, firing: Firing) -> None:
-        """Let a lasting fault begin: skew, freeze, maintenance, changed filters, lost stops."""
+    def upset_by(self, firing: Firing) -> None:
+        """Let a fault of the whole venue begin: skew, freeze, maintenance."""
         do, now = firing.do, self.clock.monotonic_ns()
         if do.kind == "skew":
             self.upset.skew_ms, self.upset.drift_ppm, self.upset.since_ns = do.skew_ms, do.drift_ppm, now

@@ -80,8 +80,8 @@ class Meter:
             raise self._ban(now_ms + self.limits.ban_ms, now_ms)
         raise VenueError(
             -1003,
-            f"Too much request weight used; current limit is {self.limits.weight} request weight per 1 MINUTE. "
-            "Please use WebSocket Streams for live updates to avoid polling the API.",
+            f"Too much request weight used; current limit is {self.limits.weight} request weight "
+            "per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
             429,
             -(-self._weight.left_ms(now_ms) // 1000),
         )

@@ -15,6 +15,8 @@ from bot4.venues.served.faults import Faults, Firing, Traffic
 MOST_WAITING = 10_000
 """A client that reads more slowly than this many messages is cut off, as at the venue."""
 
+Event = dict[str, Any] | list[dict[str, Any]]
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -97,7 +99,7 @@ class Line:
         """From now on every event says that it is from `event_ms`."""
         self._frozen = (event_ms, self._clock.monotonic_ns() + int((seconds or 1e9) * 1e9))
 
-    def post(self, event: dict[str, Any], wrap: Callable[[str], str], faults: Faults, traffic: Traffic) -> None:
+    def post(self, event: Event, wrap: Callable[[str], str], faults: Faults, traffic: Traffic) -> None:
         """Send an event, through the faults that hold for it."""
         firings = faults.firing(traffic)
         if self._skip:
@@ -129,7 +131,7 @@ class Line:
             swapped, self._swap = self._swap, None
             self.put(swapped)
 
-    def _lasting(self, firing: Firing, event: dict[str, Any], copies: int) -> tuple[dict[str, Any], int]:
+    def _lasting(self, firing: Firing, event: Event, copies: int) -> tuple[Event, int]:
         do = firing.do
         if do.kind == "silence":
             self.silence(do.seconds)
@@ -139,13 +141,15 @@ class Line:
             self._skip = do.messages - 1
             return event, 0
         elif do.kind == "freeze":
-            self.freeze(do.seconds, int(event.get("E", 0)))
+            self.freeze(do.seconds, int(event.get("E", 0)) if isinstance(event, dict) else 0)
         return event, copies
 
-    def _with_frozen_time(self, event: dict[str, Any]) -> dict[str, Any]:
+    def _with_frozen_time(self, event: Event) -> Event:
         assert self._frozen is not None
         event_ms, until = self._frozen
         if self._clock.monotonic_ns() >= until:
             self._frozen = None
             return event
+        if isinstance(event, list):
+            return [row | {"E": event_ms} for row in event]
         return event | {key: event_ms for key in ("E", "T") if isinstance(event.get(key), int)}

@@ -259,8 +259,12 @@ SHARED = (
     Route("GET", "trades", trades, 25, "open", 0, "trades.recent"),
     Route("GET", "historicalTrades", historical, 25, "key", 0, "trades.historical"),
     Route("GET", "ticker/24hr", ticker_day, lambda p: 2 if "symbol" in p else 80, "open", 0, "ticker.24hr"),
-    Route("GET", "ticker/price", ticker_price, lambda p: 2 if "symbol" in p else 4, "open", 0, "ticker.price"),
-    Route("GET", "ticker/bookTicker", ticker_book, lambda p: 2 if "symbol" in p else 4, "open", 0, "ticker.book"),
+    Route(
+        "GET", "ticker/price", ticker_price, lambda p: 2 if "symbol" in p else 4, "open", 0, "ticker.price"
+    ),
+    Route(
+        "GET", "ticker/bookTicker", ticker_book, lambda p: 2 if "symbol" in p else 4, "open", 0, "ticker.book"
+    ),
 )
 SPOT_ROUTES = (
     *SHARED,

@@ -145,15 +145,12 @@ class Memory:
             return
         kept = self.income[account]
         if fill.realised:
-            kept.append(
-                Income(fill.symbol, "REALIZED_PNL", fill.realised, fill.fee_asset, fill.ts, fill.id)
-            )
+            kept.append(Income(fill.symbol, "REALIZED_PNL", fill.realised, fill.fee_asset, fill.ts, fill.id))
         if fill.fee:
             kept.append(Income(fill.symbol, "COMMISSION", -fill.fee, fill.fee_asset, fill.ts, fill.id))
 
     def _account(self, told: AccountUpdate) -> None:
         self.changed[told.account] = told.ts
-        self._traders[told.account, order.request.symbol] = None
         for asset, total, _ in told.balances:
             if told.wallet != "perp":
                 continue

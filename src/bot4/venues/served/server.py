@@ -21,7 +21,7 @@ from bot4.venues.served.gateway import Answer, Asked, Dropped, Gateway
 from bot4.venues.served.limits import SPOT_LIMITS, USDM_LIMITS, Limits, Meter
 from bot4.venues.served.line import encoded
 from bot4.venues.served.parameters import Parameters, from_text, signed_text
-from bot4.venues.served.sockets import Sockets, SocketRules
+from bot4.venues.served.sockets import SocketRules, Sockets
 from bot4.venues.served.streams import Hub
 from bot4.venues.served.table import REST, product_of
 from bot4.venues.served.usdm_orders import cancel_resting
@@ -43,6 +43,7 @@ class ServedOptions:
     port: int = 0
     speed: float = 1.0
     seed: int = 7
+    practice: bool = True  # an unknown key opens a funded account
     limits: Mapping[Product, Limits] = field(
         default_factory=lambda: {"spot": SPOT_LIMITS, "usdm": USDM_LIMITS}
     )
@@ -61,21 +62,21 @@ def check_host(host: str) -> None:
 class ServedVenue:
     """The served exchange; `running()` starts and stops it."""
 
-    def __init__(
-        self, exchanges: Mapping[Product, Exchange], clock: Clock, options: ServedOptions
-    ) -> None:
+    def __init__(self, exchanges: Mapping[Product, Exchange], clock: Clock, options: ServedOptions) -> None:
         check_host(options.host)
         if options.speed <= 0:
             raise ConfigError(f"speed: must be above 0, is {options.speed}")
         self.options = options
-        desks = {name: Desk(name, ex, Meter(options.limits[name])) for name, ex in exchanges.items()}
+        desks = {
+            name: Desk(name, ex, Meter(options.limits[name]), options.practice)
+            for name, ex in exchanges.items()
+        }
         self.gateway = Gateway(desks, clock, options.speed, options.seed)
         self._hubs: dict[Product, Hub] = {n: Hub(d, self.gateway.faults) for n, d in desks.items()}
-        self._feeds: dict[Product, UserFeed] = {
-            n: UserFeed(d, self.gateway.faults) for n, d in desks.items()
-        }
+        self._feeds: dict[Product, UserFeed] = {n: UserFeed(d, self.gateway.faults) for n, d in desks.items()}
         self._sockets = Sockets(self.gateway, self._hubs, self._feeds, options.sockets)
         self.control = Control(self.gateway, self._feeds, lambda: len(self._sockets.open))
+        self.gateway.lasting = self._lasting_fault
         self.port = 0
         self.failure: BaseException | None = None
 
@@ -112,8 +113,8 @@ class ServedVenue:
                 for hub in self._hubs.values():
                     hub.flush()
                 self._expire()
-                for rule, firing in self.gateway.faults.due():
-                    self._timed_fault(rule, firing)
+                for firing in self.gateway.faults.due():
+                    self._lasting_fault(firing)
         except Exception as error:
             self.failure = error
             raise
@@ -128,7 +129,8 @@ class ServedVenue:
                     del desk.countdowns[who]
                     cancel_resting(desk, *who)
 
-    def _timed_fault(self, rule: Rule, firing: Firing) -> None:
+    def _lasting_fault(self, firing: Firing) -> None:
+        rule = firing.rule
         products = [n for n in self.gateway.desks if rule.match.product in ("", n)]
         lines = [line for line, product in self._sockets.open.items() if product in products]
         chosen = [line for line in lines if rule.match.account in ("", line.account)]
@@ -138,7 +140,7 @@ class ServedVenue:
                 line.end()
             else:
                 line.silence(firing.do.seconds)
-        self.gateway.upset_by(rule, firing)
+        self.gateway.upset_by(firing)
         for name in products:
             if kind == "set_market":
                 self._set_market(name, rule)

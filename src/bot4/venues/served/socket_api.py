@@ -28,9 +28,7 @@ def _text(value: object) -> str:
 class SocketApi:
     """One connection of the WebSocket API."""
 
-    def __init__(
-        self, gateway: Gateway, product: Product, feed: UserFeed, line: Line, address: str
-    ) -> None:
+    def __init__(self, gateway: Gateway, product: Product, feed: UserFeed, line: Line, address: str) -> None:
         self._gateway = gateway
         self._product = product
         self._feed = feed
@@ -48,7 +46,9 @@ class SocketApi:
             return
         if not isinstance(message, Mapping) or not isinstance(message.get("method"), str):
             error = VenueError(-1135, "JSON Request must have a method.")
-            self._reply(message.get("id") if isinstance(message, Mapping) else None, Answer(400, error.body()), "")
+            self._reply(
+                message.get("id") if isinstance(message, Mapping) else None, Answer(400, error.body()), ""
+            )
             return
         given = message.get("params") or {}
         values = {str(k): _text(v) for k, v in given.items()} if isinstance(given, Mapping) else {}
@@ -99,9 +99,7 @@ class SocketApi:
         number = self._next
         self._next += 1
         self._subscriptions[number] = account
-        self._feed.join(
-            account, self._line, lambda event: f'{{"subscriptionId":{number},"event":{event}}}'
-        )
+        self._feed.join(account, self._line, lambda event: f'{{"subscriptionId":{number},"event":{event}}}')
         return {"subscriptionId": number}
 
     def _unsubscribe(self, number: str) -> dict[str, Any]:

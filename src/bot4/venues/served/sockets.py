@@ -78,9 +78,7 @@ class Sockets:
         self, request: web.Request, socket: web.WebSocketResponse, line: Line, product: Product, path: str
     ) -> None:
         if "ws-api" in path or "ws-fapi" in path:
-            api = SocketApi(
-                self._gateway, product, self._feeds[product], line, request.remote or "unknown"
-            )
+            api = SocketApi(self._gateway, product, self._feeds[product], line, request.remote or "unknown")
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     try:
@@ -105,7 +103,9 @@ class Sockets:
             self._feeds[product].join(
                 account,
                 line,
-                (lambda text: f'{{"stream":"{name}","data":{text}}}') if line.combined else (lambda text: text),
+                (lambda text: f'{{"stream":"{name}","data":{text}}}')
+                if line.combined
+                else (lambda text: text),
             )
 
     def _leave(self, line: Line, product: Product, name: str) -> None:

@@ -60,7 +60,10 @@ def account(call: Call) -> Reply:
 
 def account_number(key: str) -> int:
     """A stable number of an account, from its key."""
-    return sum(byte * 131**place % 1_000_003 for place, byte in enumerate(key.encode())) % 10**9
+    number = 0
+    for byte in key.encode():
+        number = (number * 131 + byte) % 1_000_000_007
+    return number
 
 
 def commission(call: Call) -> Reply:

@@ -15,7 +15,10 @@ from bot4.venues.served.spot_shapes import MS, SIDES, Json
 from bot4.venues.simulator.words import DepthDiff, Liquidation, Mark, Print, Quote, Told
 
 S = 1_000_000_000
-DEPTH_PERIODS = {"spot": {"": 1000, "100ms": 100, "1000ms": 1000}, "usdm": {"": 250, "100ms": 100, "500ms": 500}}
+DEPTH_PERIODS = {
+    "spot": {"": 1000, "100ms": 100, "1000ms": 1000},
+    "usdm": {"": 250, "100ms": 100, "500ms": 500},
+}
 SPACING = {"kline": 250 * MS, "ticker": S, "miniTicker": S, "markPrice": 3 * S, "markPrice@1s": S}
 PARTIAL = ("5", "10", "20")
 
@@ -84,14 +87,14 @@ class Hub:
         elif isinstance(told, Liquidation):
             self._forced(told)
 
-    def _send(self, name: str, event: Json) -> None:
+    def _send(self, name: str, event: Json | list[Json]) -> None:
         lines = self._lines.get(name)
         if not lines:
             return
         if self._faults:
             traffic = Traffic("ws", self._desk.product, stream=name, symbol=name.partition("@")[0].upper())
             for line in list(lines):
-                line.post(event, lambda text, line=line: _wrapped(line, name, text), self._faults, traffic)
+                line.post(event, _wrapper(line, name), self._faults, traffic)
             return
         text = encoded(event)
         for line in lines:
@@ -198,9 +201,7 @@ class Hub:
         else:
             make = ticker_event if kind == "ticker" else mini_ticker_event
             rows = [make(self._desk, symbol) for symbol in symbols]
-        text = encoded(rows)
-        for line in self._lines.get(name, {}):
-            line.put(_wrapped(line, name, text))
+        self._send(name, rows)
 
     def _mark(self, symbol: str) -> Json | None:
         told = self._desk.memory.marks.get(symbol) or self._desk.exchange.mark(symbol)
@@ -236,6 +237,10 @@ class Hub:
             return event
         candle = {key: value for key, value in event["k"].items() if key != "s"}
         return {"e": "continuous_kline", "E": event["E"], "ps": event["s"], "ct": "PERPETUAL", "k": candle}
+
+
+def _wrapper(line: Line, name: str) -> Callable[[str], str]:
+    return lambda text: _wrapped(line, name, text)
 
 
 def _wrapped(line: Line, name: str, text: str) -> str:

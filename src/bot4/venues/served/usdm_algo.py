@@ -76,9 +76,7 @@ def place(call: Call) -> Reply:
 def _named(call: Call) -> Order:
     number, client_id = call.parameters.whole("algoId", 0), call.parameters.text("clientAlgoId")
     if not number and not client_id:
-        raise VenueError(
-            -1102, "Param 'clientalgoid' or 'algoid' must be sent, but both were empty/null!"
-        )
+        raise VenueError(-1102, "Param 'clientalgoid' or 'algoid' must be sent, but both were empty/null!")
     for order in _all(call):
         if order.id == number or (not number and order.client_id == client_id):
             return order
@@ -89,12 +87,7 @@ def _all(call: Call) -> list[Order]:
     """Conditional orders of the account, newest first."""
     symbol = call.parameters.text("symbol")
     names = [call.desk.market(symbol).symbol] if symbol else list(call.desk.exchange.markets)
-    found = [
-        order
-        for name in names
-        for order in call.all_orders(name)
-        if order.request.type in CONDITIONAL
-    ]
+    found = [order for name in names for order in call.all_orders(name) if order.request.type in CONDITIONAL]
     return sorted(found, key=lambda order: -order.id)
 
 

@@ -159,7 +159,7 @@ def cancel(call: Call) -> Reply:
 
 
 def modify(call: Call) -> Reply:
-    """PUT order: another price and quantity; the place in the queue is lost unless only the quantity falls."""
+    """PUT order: another price and quantity; only a smaller quantity keeps the place in the queue."""
     order, market = found_order(call), call.market()
     if order.request.type is not OrderType.LIMIT:
         raise VenueError(-4107, "Only limit orders can be modified.")
@@ -169,9 +169,7 @@ def modify(call: Call) -> Reply:
     if (lots, ticks) == (order.request.qty, order.request.price):
         raise VenueError(-5027, "No need to modify the order.")
     try:
-        done = call.desk.exchange.amend(
-            call.account, market.symbol, order_id=order.id, qty=lots, price=ticks
-        )
+        done = call.desk.exchange.amend(call.account, market.symbol, order_id=order.id, qty=lots, price=ticks)
     except Refused as error:
         raise call.desk.refused(error, market.symbol) from error
     return _shown(call, done)
@@ -223,9 +221,7 @@ def cancel_batch(call: Call) -> Reply:
     if not isinstance(rows, list) or not 0 < len(rows) <= MAX_BATCH["cancel"]:
         raise VenueError(-1130, f"Data sent for parameter '{name}' is not valid.")
     one = "orderId" if name == "orderIdList" else "origClientOrderId"
-    return _each(
-        cancel, call, [Parameters({"symbol": market.symbol, one: str(row)}) for row in rows]
-    )
+    return _each(cancel, call, [Parameters({"symbol": market.symbol, one: str(row)}) for row in rows])
 
 
 def open_orders(call: Call) -> Reply:
