@@ -61,6 +61,7 @@ class Scene:
     served: object = None
     private: list = field(default_factory=list)
     task: object = None
+    secrets: tuple = CANARY
 
     @property
     def capabilities(self):
@@ -135,6 +136,7 @@ class Scene:
 async def simulator(kind, folder):
     clock = SystemClock()
     made = exchange(kind, clock)
+    made.advance(clock.now_ns())
     venue = SimulatorVenue(made, CANARY[0], kind == "perp", clock)
     scene = Scene(venue, "BTC-USDT" + ("-PERP" if kind == "perp" else ""), made, Approver())
     await venue.connect()
