@@ -1,7 +1,7 @@
 """A desk over the fake venue, with orders as the compiled gate would have left them."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 
 import numpy as np
@@ -128,7 +128,5 @@ async def running(scene):
             task.result()
     finally:
         task.cancel()
-        try:
+        with suppress(asyncio.CancelledError):
             await task
-        except asyncio.CancelledError:
-            pass

@@ -3,7 +3,7 @@
 import sys
 from collections import deque
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from bot4.model.events import EVENT_DTYPE
 from bot4.ports.venue import Capabilities, OrderRejected, StreamState, Unsupported
 from bot4.safety.gate import sealed
 
+D = Decimal
 NO_FILLS = np.empty(0, EVENT_DTYPE)
 SIXTY = D("60000.0")
 

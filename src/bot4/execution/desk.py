@@ -13,6 +13,7 @@ that hangs on one never holds up another. Intents are durable before the first b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -22,11 +23,14 @@ import numpy as np
 from bot4.execution.asks import Answer, Ask, Line, Sweep, Verb
 from bot4.execution.breaker import Breaker
 from bot4.execution.fills import PriceOf, TradeBook
+from bot4.execution.guard import Guard
 from bot4.execution.idempotency import Intents, intent_key
 from bot4.execution.ids import client_order_id
 from bot4.execution.lane import Lane
 from bot4.execution.outbox import Outbox
 from bot4.execution.protection import NakedTime, PassedStops, covered
+from bot4.execution.reconcile import Reconciliation
+from bot4.execution.reconciler import Reconciler, lots_held
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import Tracked, tracked_from
 from bot4.model.codes_nb import (
@@ -36,6 +40,7 @@ from bot4.model.codes_nb import (
     EV_REJECT,
     EV_STREAM,
     R_DUPLICATE,
+    R_INSTRUMENT,
     R_INTERNAL,
     R_KILLED,
     R_OK,
@@ -47,7 +52,6 @@ from bot4.model.codes_nb import (
 )
 from bot4.model.errors import ConfigError
 from bot4.model.instrument import Instrument
-from bot4.model.values import steps_of
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.intents import IntentStore
@@ -56,6 +60,7 @@ from bot4.ports.venue import (
     OrderReport,
     OutcomeUnknown,
     PrivateEvent,
+    Rules,
     StreamState,
     TradeReport,
     Venue,
@@ -131,7 +136,11 @@ class Desk:
         self._by_symbol = {lane.symbol: lane for lane in self.lanes}
         self.naked = {lane.symbol: NakedTime() for lane in self.lanes}
         self._passed = {lane.symbol: PassedStops(self.settings.escalate_ns) for lane in self.lanes}
-        self._marks = dict.fromkeys(self._by_symbol, 0)
+        self._guard = Guard(self.settings, alarm)
+        self._reconciler = Reconciler(
+            venue, self.lanes, self._out, alarm, clock, owner, money_exp, self.settings
+        )
+        self._compare_soon = asyncio.Event()
 
     # --- from the engine ---------------------------------------------------------------------------------
     def hand_over(self, rows: np.ndarray[Any, Any]) -> None:
@@ -187,10 +196,19 @@ class Desk:
 
     def mark(self, symbol: str, ticks: int) -> None:
         """The market's price, for stops that are held here and for stops that it passed."""
-        self._marks[symbol] = ticks
         lane = self._by_symbol[symbol]
         lane.mark(ticks, self._clock.monotonic_ns())
         self._ring(lane)
+
+    def learn(self, rules: Sequence[Rules]) -> None:
+        """The venue's rules, at the start and whenever they are read again; a changed meaning quarantines."""
+        for symbol, what in self._guard.learn(rules).items():
+            lane = self._by_symbol.get(symbol)
+            if lane is not None:
+                lane.pause(R_INSTRUMENT)
+                self._alarm.tell(
+                    "critical", f"{symbol}: {what}; new risk here is paused until a person agrees"
+                )
 
     def stop_risk(self, reason: int = R_KILLED) -> None:
         """Refuse all orders of new risk that are not sent yet, and all to come."""
@@ -207,11 +225,17 @@ class Desk:
         if self._stopped and not t.reduce_only:
             self._out.put(EV_REJECT, lane.index, x=t.id, y=R_KILLED)
             self._done(t.client_id)
+        elif not t.reduce_only and (reason := self._refusal(lane, t, now)) != R_OK:
+            self._out.put(EV_REJECT, lane.index, x=t.id, y=reason)
+            self._done(t.client_id)
         elif t.is_stop and not self._venue.capabilities.stop_orders:
             lane.take(t)
             lane.refuse_stop(t, now)
         else:
             lane.take(t)
+
+    def _refusal(self, lane: Lane, t: Tracked, now: int) -> int:
+        return self._guard.reason(t, lane.book.instrument, lane.live, lane.price, now)
 
     def _cancel(self, row: np.ndarray[Any, Any], now: int) -> None:
         lane = self.lanes[int(row["instrument"])]
@@ -268,6 +292,7 @@ class Desk:
                     )
             group.create_task(self._listen(), name="private stream")
             group.create_task(self._watch(), name="protection")
+            group.create_task(self._compare(), name="reconciliation")
 
     async def _work(self, lane: Lane, line: Line, wake: asyncio.Event) -> None:
         while True:
@@ -284,11 +309,9 @@ class Desk:
             await self._pause(wake, lane.wait_ns(line, self._clock.monotonic_ns()))
 
     async def _pause(self, wake: asyncio.Event, ns: int) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(ns, 100_000) / 1e9):  # wait_for can swallow a cancellation
                 await wake.wait()
-        except TimeoutError:
-            return
 
     async def _carry_out(self, lane: Lane, ask: Ask) -> Answer:
         """One call; whatever is raised that is not a word of the port means that nothing is known."""
@@ -315,16 +338,32 @@ class Desk:
         trades = await self._venue.trades(lane.symbol, ask.since_ns)
         position = None
         if not self._venue.capabilities.client_id_lookup and lane.unknown:
-            position = self._lots_of(lane, await self._venue.account())
+            position = lots_held(await self._venue.account(), lane.book.instrument)
         return Sweep(tuple(open_orders), tuple(trades), position)
 
-    def _lots_of(self, lane: Lane, account: AccountReport) -> int:
-        instrument = lane.book.instrument
-        if instrument.kind == "spot":
-            total = sum((b.total for b in account.balances if b.asset == instrument.base), Decimal(0))
-            return int(total // instrument.lot)
-        held = sum((p.quantity for p in account.positions if p.symbol == lane.symbol), Decimal(0))
-        return steps_of(held, instrument.lot, f"{lane.symbol} position")
+    # --- comparison with the venue -------------------------------------------------------------------------
+    async def reconcile(self, *, starting: bool, since_ns: int | None = None) -> Reconciliation:
+        """Compare with the venue now and act on it (see `reconciler`); a start repeats this until it agrees.
+
+        `since_ns` (ns UTC): own trades from then on count; at a start the time of the journal's last record.
+        """
+        found = await self._reconciler.compare(starting=starting, since_ns=since_ns)
+        self._wake_all()
+        return found
+
+    @property
+    def reconciled(self) -> Reconciliation | None:
+        """The last comparison, None before the first."""
+        return self._reconciler.last
+
+    async def _compare(self) -> None:
+        """Compare regularly, after a lost stream, when a stray order shows; not before the start did."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._compare_soon.wait(), self.settings.reconcile_ns / 1e9)
+            self._compare_soon.clear()
+            if self.reconciled is not None:
+                await self.reconcile(starting=False)
 
     # --- news of the venue -------------------------------------------------------------------------------
     async def _listen(self) -> None:
@@ -366,6 +405,7 @@ class Desk:
         self._out.put(EV_STREAM, 0, x=STATUS_OK if up else STATUS_DISCONNECTED, y=0 if up else reason)
         for lane in self.lanes:
             lane.poll(not up, self._clock.monotonic_ns())
+        self._compare_soon.set()
         self._wake_all()
 
     def _wake_all(self) -> None:
@@ -388,6 +428,8 @@ class Desk:
             await asyncio.sleep(min(self.settings.naked_limit_ns, self.settings.escalate_ns) / 4e9)
             for lane in self.lanes:
                 self._look_at_cover(lane)
+                if lane.strays:
+                    self._compare_soon.set()
             self._tell_news()
 
     def _look_at_cover(self, lane: Lane) -> None:
@@ -403,6 +445,6 @@ class Desk:
                 f"{lane.symbol}: {bare * lane.book.instrument.lot:f} of the position have had no stop at "
                 f"the venue for more than {self.settings.naked_limit_ns / 1e9:g} s",
             )
-        for order_id in self._passed[lane.symbol].look(orders, self._marks[lane.symbol], now):
+        for order_id in self._passed[lane.symbol].look(orders, lane.price, now):
             lane.cancel(order_id, R_TRIGGER_NOW, now)
             self._ring(lane)

@@ -94,9 +94,13 @@ class TradeBook:
             return True
         return False
 
-    def seen(self, trade: TradeReport) -> bool:
-        """Whether the trade was booked before."""
-        return trade_number(trade.trade_id) in self._seen
+    def seen(self, number: int) -> bool:
+        """Whether the trade of this number was booked."""
+        return number in self._seen
+
+    def remember_trade(self, trade: TradeReport) -> None:
+        """Note a trade that is booked in another way (not of an order of ours)."""
+        self.remember(trade_number(trade.trade_id))
 
     def measure(self, trade: TradeReport) -> Booked:
         """The trade in integers, nothing changed; InstrumentError for a price or quantity off the grid."""

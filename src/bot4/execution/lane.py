@@ -75,7 +75,6 @@ class Lane(OrderNews):
         self._risk: deque[Tracked] = deque()
         self._sweep_busy = False
         self._sweep_tries = 0
-        self._mark = 0
 
     # --- from the engine ---------------------------------------------------------------------------------
     def take(self, t: Tracked) -> None:
@@ -280,6 +279,17 @@ class Lane(OrderNews):
         """Whether order state must be asked for (the private stream is down), or comes by itself."""
         self.polling = polling
         self._sweep_due = min(self._sweep_due, now + (self._settings.retry_step_ns if polling else 0))
+
+    def look_up(self, client_id: str, now: int) -> None:
+        """Ask for this order soon."""
+        t = self._by_client.get(client_id)
+        if t is not None and t.at_venue:
+            t.due = now
+
+    @property
+    def price(self) -> int:
+        """The last mark in ticks, 0: none yet."""
+        return self._mark
 
     def mark(self, ticks: int, now: int) -> None:
         """The market's price: fires the stops that are held here."""

@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from bot4.execution.breaker import Breaker
 from bot4.execution.fills import Booked, TradeBook
+from bot4.execution.filters import first_fill_off
 from bot4.execution.ids import parse_client_order_id
 from bot4.execution.lifecycle import Effect, Event, State, step
 from bot4.execution.outbox import Outbox
@@ -82,6 +83,8 @@ class OrderNews:
         self._urgent: deque[Tracked] = deque()
         self._ended: deque[Tracked] = deque()
         self._sweep_due = 0
+        self._mark = 0
+        self._proven = False
 
     # --- what others ask ---------------------------------------------------------------------------------
     @property
@@ -183,6 +186,7 @@ class OrderNews:
                 "warning", t, f"fee in {trade.fee_asset} has no known price; the taker rate is charged"
             )
         self._link(t, trade.venue_id)
+        self._first_fill(t, trade, booked)
         self.book.book(trade, booked)
         t.filled += booked.lots
         t.owed = max(t.owed, t.filled)
@@ -190,6 +194,18 @@ class OrderNews:
         self._tell_fill(t, trade, booked)
         self._apply(t, Event.FULL if t.left == 0 else Event.PART, now, trade.reason)
         self._settle(t, now, trade.ts_venue)
+
+    def _first_fill(self, t: Tracked, trade: TradeReport, booked: Booked) -> None:
+        """The first fill shows whether the venue counts as we do: contracts, units, currency."""
+        reference = t.price or self._mark
+        if self._proven or reference <= 0:
+            return
+        self._proven = True
+        expected = Decimal(reference * booked.lots)
+        if first_fill_off(expected, Decimal(booked.ticks * booked.lots), self._settings.first_fill):
+            self._mismatch(
+                f"first fill at {trade.price}, expected near {reference * self.book.instrument.tick}"
+            )
 
     def _tell_fill(self, t: Tracked, trade: TradeReport, booked: Booked) -> None:
         if booked.lots == booked.short:  # all of it went as the fee: money was spent, nothing is held

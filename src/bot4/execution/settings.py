@@ -42,6 +42,9 @@ class DeskSettings:
     naked_limit_ns: int = 5 * SECOND  # a position without protection for longer is told
     escalate_ns: int = 3 * SECOND  # a stop-limit passed by the market for longer becomes a market exit
     exit_slippage: Decimal = Decimal("0.01")  # worst price of a controlled exit, as a fraction of the mark
+    order_cap: Decimal = Decimal(100_000)  # largest order of new risk, quote currency, whatever is configured
+    turnover_cap: Decimal = Decimal(1_000_000)  # new risk sent within `turnover_ns`, quote currency
+    turnover_ns: int = 3600 * SECOND
     clock_window_ns: int = 1 * SECOND  # signed requests are refused beyond this drift
     first_fill: Decimal = Decimal("0.01")  # first fill notional may differ from the order's by this fraction
 
