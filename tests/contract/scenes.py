@@ -113,7 +113,9 @@ class Scene:
         """Let something go wrong at the served exchange."""
         rule = {"name": kind, "match": match or {}, "do": {"kind": kind, **do}}
         async with aiohttp.ClientSession() as session:
-            async with session.post(f"http://127.0.0.1:{self.port}/_bot4/faults", json={"rules": [rule]}) as reply:
+            async with session.post(
+                f"http://127.0.0.1:{self.port}/_bot4/faults", json={"rules": [rule]}
+            ) as reply:
                 assert reply.status == 200, await reply.text()
 
     async def heal(self):

@@ -301,7 +301,7 @@ async def test_an_account_with_a_position_and_a_new_journal_is_refused_unless_ad
         w.stop()
 
     document = await world.run(steps, adopt=True)
-    assert "venue 0.500, ledger 0" in document["live"]["adopted"][0]
+    assert "0.5 there, 0 here" in document["live"]["adopted"][0]
     assert world.venue.position == 0
     assert verify(world.folder)["identical"]
 

@@ -33,6 +33,8 @@ data_app = typer.Typer(help="Import, list and check market data.", no_args_is_he
 config_app = typer.Typer(help="Show the settings.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
+drill_app = typer.Typer(help="Break things on purpose, and see that nothing is lost.", no_args_is_help=True)
+app.add_typer(drill_app, name="drill")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
@@ -66,7 +68,8 @@ def run(
         str | None, typer.Option(help="Trade on an exchange served on this machine: http://127.0.0.1:PORT.")
     ] = None,
     symbol: Annotated[
-        list[str] | None, typer.Option(help="Instrument to trade at the endpoint; may be given several times.")
+        list[str] | None,
+        typer.Option(help="Instrument to trade at the endpoint; may be given several times."),
     ] = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over positions that the account holds already.")
@@ -289,6 +292,17 @@ def data_check(
 def config_show(config: ConfigFile = None, set_: Sets = None, as_json: Json = False) -> None:
     """Show every setting, its value, its bounds, and where the value came from."""
     _run("config", "show", as_json, config=config, sets=set_ or [])
+
+
+@drill_app.command("kill")
+def drill_kill(
+    times: Annotated[int, typer.Option(help="How often to kill.")] = 100,
+    seed: Seed = 7,
+    out: Annotated[Path | None, typer.Option(help="Keep journal and logs in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Kill a trading process (SIGKILL) again and again; after each restart compare ledger and exchange."""
+    _run("drill", "kill", as_json, times=times, seed=seed, out=out)
 
 
 def _version(value: bool) -> None:

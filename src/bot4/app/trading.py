@@ -92,7 +92,9 @@ def sole_writer(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SafetyError(f"another process trades from {folder}; stop it first, or name another folder") from None
+            raise SafetyError(
+                f"another process trades from {folder}; stop it first, or name another folder"
+            ) from None
         yield
 
 
@@ -209,8 +211,11 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.clock,
         around.alarm,
         FileIntents(task.folder / "intents.b4i"),
-        DeskSettings(not_found_ns=settings["live.not_found_time"]),
+        DeskSettings(
+            not_found_ns=settings["live.not_found_time"], reconcile_ns=settings["live.reconcile_interval"]
+        ),
     )
+    desk.learn(await venue.rules())
     live = LiveSession(
         Parts(
             driver=driver,
@@ -256,6 +261,7 @@ def live_document(desk: Desk, figures: Figures) -> dict[str, Any]:
         "recovery_s": round(figures.recovery_s, 3),
         "dropped_blocks": figures.dropped_blocks,
         "reconciliations": figures.reconciliations,
+        "cash_units_outside": figures.cash_booked,
         "explained": figures.explained,
         "adopted": figures.adopted,
         "unknown_orders": sum(desk.unknown.values()),
@@ -272,7 +278,9 @@ def _warnings(session: Session, desk: Desk, figures: Figures, why: str) -> list[
     held = session.engine.ledger.positions["qty"] != 0
     if held.any():
         names = ", ".join(i.symbol for i, h in zip(session.plan.instruments, held) if h)
-        left = "could not be closed in time" if why == "kill switch" else "is open; its stop stays at the venue"
+        left = (
+            "could not be closed in time" if why == "kill switch" else "is open; its stop stays at the venue"
+        )
         said.append(f"the position in {names} {left}")
     if desk.unknown:
         said.append(f"orders of unknown outcome remain: {dict(desk.unknown)}")

@@ -360,7 +360,8 @@ class Desk:
         """Compare regularly, after a lost stream, when a stray order shows; not before the start did."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._compare_soon.wait(), self.settings.reconcile_ns / 1e9)
+                async with asyncio.timeout(self.settings.reconcile_ns / 1e9):
+                    await self._compare_soon.wait()
             self._compare_soon.clear()
             if self.reconciled is not None:
                 await self.reconcile(starting=False)

@@ -106,7 +106,9 @@ def read_tail(folder: Path, start: Position | None) -> Tail:
     return Tail(position, last, joined, sent, epochs, mark, count, reader.torn_bytes)
 
 
-def _fold(engine: Engine, sim: SimState, native: Any, folder: Path, start: Position | None, tail: Tail) -> int:
+def _fold(
+    engine: Engine, sim: SimState, native: Any, folder: Path, start: Position | None, tail: Tail
+) -> int:
     """Fold the tail into `engine`; the number of events. JournalError when it does not come out as journalled."""
     kept = Kept()
     before = int(engine.clock[lay.CK_POS])

@@ -19,12 +19,13 @@ import numpy as np
 
 from bot4.engine.build import Plan
 from bot4.engine.live import LiveDriver
+from bot4.execution.adopt import BOOKED
 from bot4.execution.desk import Desk
+from bot4.execution.reconcile import Kind
 from bot4.live.agreement import Agreement, compare
 from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
 from bot4.live.snapshots import write_snapshot
 from bot4.model.codes_nb import (
-    EV_ADOPT,
     EV_CASH,
     EV_FILL,
     EV_RECONCILED,
@@ -32,7 +33,6 @@ from bot4.model.codes_nb import (
     MODE_NORMAL,
     MODE_PAUSE,
     OF_REDUCE_ONLY,
-    R_ADOPTED,
     R_END,
     R_NETWORK,
     R_NOT_RECONCILED,
@@ -84,6 +84,7 @@ class Figures:
     snapshots: int = 0
     orders_sent: int = 0
     feed_breaks: int = 0
+    cash_booked: int = 0  # money units that came or went outside trading
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class LiveSession:
         self._snapshot_at = parts.driver.folded
         self._reconcile_due = 0
         self._was_up = True
+        self._since = parts.driver.now  # the journal's last instant: trades since then may be news
 
     # --- the run -----------------------------------------------------------------------------------------
     async def run(self, duration_ns: int | None) -> str:
@@ -272,11 +274,11 @@ class LiveSession:
         rows = events.copy()
         self.figures.lag_ns = self._p.clock.now_ns() - int(rows["ts_venue"].max())
         self._p.driver.market(rows)
-        self.hand_over()
         for inst in np.unique(rows["instrument"]):
             mark = int(self._engine.inst[int(inst)]["mark"])
             if mark > 0:
                 self._p.desk.mark(self._symbols[int(inst)], mark)
+        self.hand_over()
 
     def _feed_broke(self, reason: int, instrument: int = -1) -> None:
         """The feed of one instrument, or of all (-1), has a hole: no entries there until a snapshot."""
@@ -315,68 +317,74 @@ class LiveSession:
 
     # --- agreement ---------------------------------------------------------------------------------------
     async def reconcile(self, *, at_start: bool) -> bool:
-        """Compare ledger and venue; adopt what stays different. Whether entries are allowed now.
+        """Compare ledger and venue, book what is explained; whether entries are allowed now.
 
-        At the start of a new journal an account with positions is refused, unless adoption was asked for.
+        Positions and orders are the desk's to compare, with the trades that explain them; money is compared
+        here. At the start of a new journal an account with positions is refused, unless adoption was asked for.
         """
         p = self._p
-        self._reconcile_due = p.clock.monotonic_ns() + p.rhythm.reconcile_ns
         self.figures.reconciliations += 1
-        found = await self._stable_difference()
-        if found is None:
-            if not at_start:
-                p.alarm.tell("warning", "the account could not be compared with the ledger; it is tried again")
+        self._reconcile_due = p.clock.monotonic_ns() + p.rhythm.reconcile_ns
+        if at_start and p.recovered is None and not p.adopt:
+            await self._refuse_strangers()
+        found = await p.desk.reconcile(starting=at_start, since_ns=self._since if at_start else None)
+        said = [d for d in found.differences if d.kind is not Kind.UNKNOWN]
+        self.figures.explained += [f"{d.symbol}: {d.kind.value}: {d.text}" for d in said]
+        self.figures.adopted += [f"{d.symbol}: {d.text}" for d in said if d.kind in BOOKED]
+        await asyncio.sleep(LOOK_S)  # what the desk booked reaches the ledger
+        gap = await self._stable_difference() if not found.unknown else None
+        if gap is None or gap.positions:
             self._doubt()
             self._reconcile_due = p.clock.monotonic_ns() + SECOND
             return False
-        fresh = at_start and p.recovered is None
-        if fresh and found.positions and not p.adopt:
-            raise SafetyError(
-                f"the account holds {', '.join(map(str, found.positions))}, and the journal is new; name the journal "
-                "of the run that opened it with --out, or take it over with --adopt"
-            )
-        self._adopt(found, at_start)
+        if gap.cash:
+            self._book_cash(gap)
         p.driver.tell(EV_RECONCILED, 1, R_RECONCILED)
         self.hand_over()
         self.figures.reconciled_at = p.clock.now_ns()
         return True
 
+    async def _refuse_strangers(self) -> None:
+        """SafetyError when the account of a new journal holds positions."""
+        try:
+            found = compare(self._engine, self._p.plan, await self._p.venue.account())
+        except VenueError:
+            return  # not known: the comparison that follows will say so
+        if found.positions:
+            raise SafetyError(
+                f"the account holds {', '.join(map(str, found.positions))}, and the journal is new; name the journal "
+                "of the run that opened it with --out, or take it over with --adopt"
+            )
+
     async def _stable_difference(self) -> Agreement | None:
-        """What differs, seen alike twice with nothing booked in between; None: the venue did not say."""
+        """What differs, seen alike twice with nothing booked in between; None: it does not come to rest."""
         before: tuple[int, Agreement] | None = None
         for _ in range(20):
-            count = int(self._engine.ledger.account[0]["n_fills"])
+            count = self._booked()
             try:
                 account = await self._p.venue.account()
             except VenueError:
                 return None
             found = compare(self._engine, self._p.plan, account)
-            if int(self._engine.ledger.account[0]["n_fills"]) == count:
+            if self._booked() == count:
                 if found.agrees or before == (count, found):
                     return found
                 before = (count, found)
-            await asyncio.sleep(LOOK_S * 10)
+            await asyncio.sleep(LOOK_S * 5)
         return None
 
-    def _adopt(self, found: Agreement, at_start: bool) -> None:
-        p = self._p
-        rows = np.zeros(len(found.positions) + int(found.cash != 0), EVENT_DTYPE)
-        rows["ts_local"] = rows["ts_venue"] = p.clock.now_ns()
-        for k, gap in enumerate(found.positions):
-            rows[k]["kind"], rows[k]["instrument"] = EV_ADOPT, gap.inst
-            rows[k]["x"], rows[k]["price"], rows[k]["y"] = gap.venue_lots, gap.average, R_ADOPTED
-        if found.cash:
-            rows[-1]["kind"], rows[-1]["x"], rows[-1]["y"] = EV_CASH, found.cash, R_RECONCILED
-        if not len(rows):
-            return
-        said = [*map(str, found.positions), *([found.cash_text] if found.cash else [])]
-        self.figures.explained += said
-        if found.positions:
-            self.figures.adopted += [str(gap) for gap in found.positions]
-            p.alarm.tell("warning" if at_start else "critical", "taken over from the venue: " + "; ".join(said))
-        self.fold(rows)
-        for gap in found.positions:
-            self._tell_position(gap.inst, self._symbols[gap.inst])
+    def _booked(self) -> int:
+        account = self._engine.ledger.account[0]
+        return int(account["n_fills"]) + int(account["n_adopted"]) + int(account["funding"])
+
+    def _book_cash(self, gap: Agreement) -> None:
+        """Money that the venue has beyond the ledger (funding, a deposit, rounding) or lacks."""
+        row = np.zeros(1, EVENT_DTYPE)
+        row["kind"], row["x"], row["y"] = EV_CASH, gap.cash, R_RECONCILED
+        row["ts_local"] = row["ts_venue"] = self._p.clock.now_ns()
+        self.figures.cash_booked += gap.cash
+        self.figures.explained.append(gap.cash_text)
+        self.fold(row)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -43,7 +43,9 @@ class Snapshot:
 def layout_of(core: np.ndarray[Any, Any]) -> str:
     """A fingerprint of the record's fields, so that another version's snapshot is not mistaken for ours."""
     fields = core.dtype.fields or {}
-    said = [f"{name} {kind.base.str} {kind.shape} {kind.itemsize} {at}" for name, (kind, at, *_) in fields.items()]
+    said = [
+        f"{name} {kind.base.str} {kind.shape} {kind.itemsize} {at}" for name, (kind, at, *_) in fields.items()
+    ]
     return blake2b("|".join(said).encode(), digest_size=16).hexdigest()
 
 
@@ -80,7 +82,9 @@ def write_snapshot(folder: Path, engine: Engine, position: Position, notes: dict
         for old in _files(folder)[:-KEEP]:
             old.unlink()
     except OSError as error:
-        raise StorageError(f"snapshot {path}: {error.strerror or error}; the older ones are intact") from error
+        raise StorageError(
+            f"snapshot {path}: {error.strerror or error}; the older ones are intact"
+        ) from error
     return path
 
 

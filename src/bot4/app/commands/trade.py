@@ -52,7 +52,9 @@ def open_venue(venue: str, endpoint: str, owner: str) -> Venue:
     """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`."""
     name = "binance-usdm" if venue == "binance" else venue
     if name not in VENUES:
-        raise ConfigError(f"--venue {venue}: an exchange is traded as {' or '.join(VENUES)} (binance is the first)")
+        raise ConfigError(
+            f"--venue {venue}: an exchange is traded as {' or '.join(VENUES)} (binance is the first)"
+        )
     host, port = port_of(endpoint)
     folder = control_dir()
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +136,9 @@ def trade_here(
     document = {**figures(folder), **document, "journal": str(folder)}
     if as_json:
         return document
-    bootstrap.shown(document, [*rows(document), *live_rows(document["live"]), ("ended by", document["ended_by"])])
+    bootstrap.shown(
+        document, [*rows(document), *live_rows(document["live"]), ("ended by", document["ended_by"])]
+    )
     print(f"\nnext: bot4 show positions {folder}   bot4 replay {folder} --verify")
     return None
 
@@ -143,7 +147,10 @@ def live_rows(live: dict[str, Any]) -> list[tuple[str, str]]:
     """The session's own figures as lines of the table."""
     naked = ", ".join(f"{symbol} {s:g} s" for symbol, s in live["naked_s"].items())
     return [
-        ("epoch | recovered events | recovery", f"{live['epoch']} | {live['recovered_events']:,} | {live['recovery_s']} s"),
+        (
+            "epoch | recovered events | recovery",
+            f"{live['epoch']} | {live['recovered_events']:,} | {live['recovery_s']} s",
+        ),
         ("longest without stop", naked or "–"),
         ("unknown orders | feed breaks", f"{live['unknown_orders']} | {live['feed_breaks']}"),
         ("explained at the start", "; ".join(live["explained"]) or "nothing differed"),
