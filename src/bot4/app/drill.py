@@ -1,6 +1,6 @@
-"""The kill drill: a trading process is killed (SIGKILL) again and again, and the books are compared each time.
+"""The kill drill: a trading process is killed (SIGKILL) again and again; the books are compared each time.
 
-Three processes. The exchange is served on loopback. The trader is the same code as `bot4 run --endpoint`, forked
+Three processes. The exchange is served on loopback. The trader is the code of `bot4 run --endpoint`, forked
 from this process, which has imported and loaded everything but holds no thread and no connection: so a
 restart costs what recovery costs, not what Python's start costs. This process draws when to kill:
 
@@ -9,13 +9,14 @@ restart costs what recovery costs, not what Python's start costs. This process d
     before send  the order is on the disk, and nothing of it has left
     after send   the request is under way, the reply has not come
 
-After each restart the trader says when it has recovered, and waits; then its journal is compared with the exchange's
-own account and own trades; then it may trade on.
+After each restart the trader says when it has recovered, and waits; then its journal is compared with the
+exchange's own account and trades; then it may trade on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -61,7 +62,7 @@ LONGEST_S = 1.0
 """An instant is drawn within so long after trading began."""
 START_S = 60.0
 WIDE = Limits(10**9, 10**9, 10**9, 60_000, "1M")
-"""The exchange's limits during a drill: it is the kills that are tested, and they come too fast for real limits."""
+"""The exchange's limits during a drill: kills are tested, and they come too fast for real limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +210,8 @@ class Trader:
 
     def end(self, number: int) -> int:
         """Send the signal, wait for the end; the wait status."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
         _, status = os.waitpid(self.pid, 0)
         os.close(self.told)
         os.close(self.go)

@@ -94,7 +94,7 @@ class Books:
         self._told: set[str] = set()
 
     def read(self) -> None:
-        """Read what the journal has more. Its end is a torn tail or a group not yet ended: read again later."""
+        """Read what the journal has more; a torn tail or a group not yet ended is read again later."""
         reader = JournalReader(self._folder, start=self._at)
         fills: list[int] = []
         sent: dict[int, int] = {}

@@ -294,6 +294,16 @@ def config_show(config: ConfigFile = None, set_: Sets = None, as_json: Json = Fa
     _run("config", "show", as_json, config=config, sets=set_ or [])
 
 
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(help="orders, positions or pnl.")],
+    journal: Annotated[Path, typer.Argument(help="Folder of a run's journal.")],
+    as_json: Json = False,
+) -> None:
+    """Show orders, positions or profit of a run, from its journal."""
+    _run("show", "show", as_json, what=what, journal=journal)
+
+
 @drill_app.command("kill")
 def drill_kill(
     times: Annotated[int, typer.Option(help="How often to kill.")] = 100,

@@ -82,7 +82,7 @@ class Started:
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the journal's lock; SafetyError when another process trades from it. A killed process lets go of it."""
+    """Hold the journal's lock; SafetyError when another process has it. A killed process lets go of it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = folder.with_name(folder.name + ".lock").open("a")
@@ -162,7 +162,7 @@ def _continued(venue: Venue, task: Task) -> Started:
     chosen, model = choose(str(meta["strategy"])), model_of(meta)
     if chosen.sha256 != meta["strategy_sha256"]:
         raise ConfigError(
-            f"strategy {chosen.spec} has changed since {task.folder} was begun; restore it, or begin a new journal"
+            f"strategy {chosen.spec} has changed since {task.folder} was begun; restore it, or begin anew"
         )
     engine = new_engine(settings.values, plan, model.trees)
     found = recover(task.folder, engine, new_simulator(settings.values, plan), chosen.native)

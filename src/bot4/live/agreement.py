@@ -1,8 +1,8 @@
 """Does the ledger agree with the venue? Compares positions and money, and says in words what differs.
 
-A perpetual is booked like a purchase, so the venue's wallet balance is the ledger's cash plus the signed cost of
-its positions. On a spot account the cash is the balance of the quote asset. Coins on a spot account beyond
-the ledger's holding belong to the user and are left alone; fewer coins than the ledger holds is a difference.
+A perpetual is booked like a purchase, so the venue's wallet balance is the ledger's cash plus the signed
+cost of its positions. On a spot account the cash is the balance of the quote asset; coins beyond the
+ledger's holding belong to the user and are left alone; fewer coins than the ledger holds is a difference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot4.ports.venue import AccountReport
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A position that differs: signed lots here and there, and the venue's average entry in ticks (0: none)."""
+    """A position that differs: signed lots here and there, the venue's average entry in ticks (0: none)."""
 
     inst: int
     symbol: str
@@ -84,5 +84,6 @@ def compare(engine: Engine, plan: Plan, account: AccountReport) -> Agreement:
             gaps.append(Gap(inst, instrument.symbol, held, lots, average, instrument.lot))
     money = balance_of(account, plan.currency).scaleb(plan.money_exp)
     cash = int(money.to_integral_value(ROUND_FLOOR)) - expected
-    text = f"{Decimal(cash).scaleb(-plan.money_exp).normalize():f} {plan.currency} came (or went) outside trading"
+    amount = Decimal(cash).scaleb(-plan.money_exp).normalize()
+    text = f"{amount:f} {plan.currency} came (or went) outside trading"
     return Agreement(tuple(gaps), cash, text)

@@ -1,9 +1,9 @@
 """The engine as it was when a live run ended, however it ended.
 
 State is the newest good snapshot, and the tail of the journal folded onto it; without a snapshot the whole
-journal is the tail. Only the tail's chain of hashes is verified here (the snapshot names the hash that it starts
-from); `bot4 replay --verify` verifies everything. What stands behind the last COMMIT was never acted upon, and
-is dropped.
+journal is the tail. Only the tail's chain of hashes is verified here (the snapshot names the hash that it
+starts from); `bot4 replay --verify` verifies everything. What stands behind the last COMMIT was never acted
+upon, and is dropped.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def read_tail(folder: Path, start: Position | None) -> Tail:
 def _fold(
     engine: Engine, sim: SimState, native: Any, folder: Path, start: Position | None, tail: Tail
 ) -> int:
-    """Fold the tail into `engine`; the number of events. JournalError when it does not come out as journalled."""
+    """Fold the tail into `engine`; the number of events. JournalError when it comes out otherwise."""
     kept = Kept()
     before = int(engine.clock[lay.CK_POS])
     driver = Driver(engine, sim, kept, native, inputs=tail.inputs, timers=False)

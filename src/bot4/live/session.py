@@ -1,8 +1,8 @@
 """The live session: market, answers and timers folded in one thread, orders handed to the desk.
 
-    start   books in doubt (no entries) -> orders of an earlier run looked up -> ledger compared with the venue
-    run     market batches, answers, the protection timer on its own schedule, snapshots, comparison every so often
-    end     kill: cancel and flatten; orderly: cancel what can raise risk, leave stops and targets at the venue
+    start   books in doubt (no entries) -> earlier orders looked up -> ledger compared with the venue
+    run     market batches, answers, the protection timer on its own schedule, snapshots, comparisons
+    end     kill: cancel and flatten; orderly: cancel what can raise risk, leave stops and targets there
 
 Every task folds by plain calls: nothing in between can be seen half done. An order leaves only through
 `hand_over`, which gives the desk what the driver says is on the disk.
@@ -128,7 +128,7 @@ class LiveSession:
 
     # --- the run -----------------------------------------------------------------------------------------
     async def run(self, duration_ns: int | None) -> str:
-        """Trade until the time is up or the switch trips; why it ended. Errors of a task end all and are raised."""
+        """Trade until the time is up or the switch trips; why it ended. A task's error ends all, and is raised."""
         begin = self._p.clock.monotonic_ns()
         self._doubt()
         self._take_over()
@@ -149,7 +149,7 @@ class LiveSession:
                 await self._wind_down(why)
                 for task in work:
                     task.cancel()
-        except* Exception as errors:
+        except* Exception as errors:  # noqa: BLE001 - raised again, as the one error it is
             raise _first(errors) from None
         self.snapshot()
         return why
@@ -320,7 +320,7 @@ class LiveSession:
         """Compare ledger and venue, book what is explained; whether entries are allowed now.
 
         Positions and orders are the desk's to compare, with the trades that explain them; money is compared
-        here. At the start of a new journal an account with positions is refused, unless adoption was asked for.
+        here. At the start of a new journal an account with positions is refused, unless adoption was asked.
         """
         p = self._p
         self.figures.reconciliations += 1
@@ -352,8 +352,8 @@ class LiveSession:
             return  # not known: the comparison that follows will say so
         if found.positions:
             raise SafetyError(
-                f"the account holds {', '.join(map(str, found.positions))}, and the journal is new; name the journal "
-                "of the run that opened it with --out, or take it over with --adopt"
+                f"the account holds {', '.join(map(str, found.positions))}, and the journal is new; name the "
+                "journal of the run that opened it with --out, or take it over with --adopt"
             )
 
     async def _stable_difference(self) -> Agreement | None:

@@ -1,8 +1,9 @@
 """Snapshots of the engine beside its journal: so that a restart folds a tail, and not the whole past.
 
 A snapshot is the engine's record, byte for byte, with its place in the journal (which names the hash of the
-block before it) and notes of the session. It is written to a temporary file, synced, and renamed: a crash leaves
-the old one. A file that is damaged, or of another layout of the engine, is passed over for the one before it.
+block before it) and notes of the session. It is written to a temporary file, synced, and renamed: a crash
+leaves the old one. A file that is damaged, or of another layout of the engine, is passed over for the one
+before it.
 
     8s magic | u4 length of the head | head (json) | record | 32s BLAKE2b-256 of all before
 """

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from bot4.app import bootstrap
 from bot4.app.commands.backtest import figures, rows
 from bot4.app.commands.stop import control_dir
-from bot4.app.config import Config
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
 from bot4.app.switch import StderrAlarm, kill_switch
@@ -77,7 +76,8 @@ def notice(desk: Desk, live: Figures, now: int, steady: int) -> str:
     agreed = "not yet compared" if not live.reconciled_at else f"{(now - live.reconciled_at) / 1e9:.0f} s ago"
     return (
         f"epoch {live.epoch}   unknown orders {unknown}   without stop {naked:.1f} s   "
-        f"lag {live.lag_ns / 1e6:.0f} ms   private stream {'up' if desk.stream_up else 'DOWN'}   agreed {agreed}"
+        f"lag {live.lag_ns / 1e6:.0f} ms   "
+        f"private stream {'up' if desk.stream_up else 'DOWN'}   agreed {agreed}"
     )
 
 
