@@ -80,7 +80,7 @@ def write_snapshot(folder: Path, engine: Engine, position: Position, notes: dict
             os.fsync(handle)
         finally:
             os.close(handle)
-        for old in _files(folder)[:-KEEP]:
+        for old in (*_files(folder)[:-KEEP], *folder.glob("snapshot-*.new")):
             old.unlink()
     except OSError as error:
         raise StorageError(

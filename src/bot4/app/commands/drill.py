@@ -17,8 +17,7 @@ from bot4.research.session import choose, load
 SETS = (
     "live.owner=drill",
     "strategy.fixed_size=0.01",
-    "bars.kind=tick",
-    "bars.ticks=1",
+    "bars.interval=100ms",
     "quality.outlier_move=90 %",
     "safety.protection_interval=50ms",
     "safety.max_orders_per_second=1000",
