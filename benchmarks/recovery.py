@@ -34,12 +34,12 @@ from bot4.model import codes_nb as c
 from bot4.model.events import EVENT_DTYPE
 from bot4.ports import journal as port
 from bot4.research.backtest import plan_for
-from bot4.research.paper import GenerativeSource
 from bot4.research.session import choose, no_strategy
 from bot4.signals.ml.trees_nb import empty_model
 from bot4.storage.journal import FileJournal
 from bot4.venues.simulator.generative import GenParams
 from bot4.venues.simulator.generative import instrument as generative_instrument
+from bot4.venues.simulator.sources import GenerativeSource
 from common import finish, options
 
 START = 1_704_067_200 * 10**9

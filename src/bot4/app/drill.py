@@ -157,7 +157,8 @@ class Setup:
 async def _trade(setup: Setup, blow: Blow, told: int, go_pipe: int, switch: KillSwitch) -> None:
     go = asyncio.Event()
     asyncio.get_running_loop().add_reader(go_pipe, go.set)
-    venue = open_venue("binance-usdm", f"http://127.0.0.1:{setup.port}", OWNER)
+    counts = setup.log.parent / f"counts-{os.getpid()}"  # limits are lifted: each trader counts anew
+    venue = open_venue("binance-usdm", f"http://127.0.0.1:{setup.port}", OWNER, counts)
     trap: Any = Trap(venue, blow, go)
     task = Task((SYMBOL,), setup.settings, setup.chosen, setup.model, 7, setup.folder, False, None)
     around = Surroundings(SystemClock(), FileAlarm(), switch, Told(told).show)

@@ -47,15 +47,18 @@ def port_of(endpoint: str) -> tuple[str, int]:
     return host, port
 
 
-def open_venue(venue: str, endpoint: str, owner: str) -> Venue:
-    """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`."""
+def open_venue(venue: str, endpoint: str, owner: str, folder: Path | None = None) -> Venue:
+    """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
+
+    `folder` keeps the count of requests, for all processes that share it.
+    """
     name = "binance-usdm" if venue == "binance" else venue
     if name not in VENUES:
         raise ConfigError(
             f"--venue {venue}: an exchange is traded as {' or '.join(VENUES)} (binance is the first)"
         )
     host, port = port_of(endpoint)
-    folder = control_dir()
+    folder = folder or control_dir()
     folder.mkdir(parents=True, exist_ok=True)
     key = ApiKey(f"practice-{owner}", "practice")
     wiring = Wiring(
