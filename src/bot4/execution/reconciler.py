@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from bot4.execution.adopt import BOOKED, tell_adoption
@@ -18,7 +19,9 @@ from bot4.ports.clock import Clock
 from bot4.ports.venue import AccountReport, NotFound, Venue, VenueError
 
 TRIES = 3
-"""A mismatch must be seen so often in a row: news on its way looks like one."""
+"""A position that differs must be seen to differ so often in a row: news on its way looks like that."""
+AGAIN_S = 0.1
+UNSURE = (Kind.MISMATCH, *BOOKED)
 
 
 def lots_held(account: AccountReport, instrument: Instrument) -> int:
@@ -65,7 +68,8 @@ class Reconciler:
         for lane in self._lanes:
             found = await self._one(lane, starting, since_ns)
             tries = 1
-            while tries < TRIES and any(d.kind is Kind.MISMATCH for d in found.differences):
+            while tries < TRIES and any(d.kind in UNSURE for d in found.differences):
+                await asyncio.sleep(AGAIN_S)
                 found = await self._one(lane, starting, since_ns)
                 tries += 1
             await self._act(lane, found)
@@ -75,10 +79,14 @@ class Reconciler:
 
     async def _one(self, lane: Lane, starting: bool, since_ns: int | None) -> Reconciliation:
         now = self._clock.now_ns()
+        before = lane.book.holding.lots
         since = since_ns if since_ns is not None else self._since.get(lane.symbol, now - 86_400 * 10**9)
         remote = await self._remote(lane, max(0, since - self._back))
         if remote.trades is not None:
             self._since[lane.symbol] = now
+        if lane.book.holding.lots != before:  # booked while the venue was asked: its answer may be older
+            text = "the position moved while the venue was asked; it is asked again"
+            return Reconciliation((Difference(Kind.UNKNOWN, lane.symbol, text),))
         return reconcile(self._local(lane), remote, starting=starting)
 
     def _local(self, lane: Lane) -> Local:
