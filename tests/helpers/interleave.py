@@ -247,7 +247,9 @@ class World:
                 raise NotFound("no such order", c.R_NOT_FOUND)
             return exchange.orders[ask.client_id]
         orders = [o for o in exchange.open_orders(None) if not self.hides(o.client_id, word)]
-        trades = [t for t in exchange.trades if t.ts_venue >= ask.since_ns and not self.hides(t.client_id, word)]
+        trades = [
+            t for t in exchange.trades if t.ts_venue >= ask.since_ns and not self.hides(t.client_id, word)
+        ]
         return Sweep(tuple(orders), tuple(trades))
 
     def truth(self):

@@ -310,7 +310,9 @@ class Desk:
 
     async def _pause(self, wake: asyncio.Event, ns: int) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wake.wait(), max(ns, 100_000) / 1e9)
+            # not wait_for: before Python 3.12 it can swallow a cancellation
+            async with asyncio.timeout(max(ns, 100_000) / 1e9):
+                await wake.wait()
 
     async def _carry_out(self, lane: Lane, ask: Ask) -> Answer:
         """One call; whatever is raised that is not a word of the port means that nothing is known."""
@@ -359,7 +361,8 @@ class Desk:
         """Compare regularly, after a lost stream, when a stray order shows; not before the start did."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._compare_soon.wait(), self.settings.reconcile_ns / 1e9)
+                async with asyncio.timeout(self.settings.reconcile_ns / 1e9):
+                    await self._compare_soon.wait()
             self._compare_soon.clear()
             if self.reconciled is not None:
                 await self.reconcile(starting=False)
