@@ -310,7 +310,8 @@ class Desk:
 
     async def _pause(self, wake: asyncio.Event, ns: int) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(ns, 100_000) / 1e9):  # wait_for can swallow a cancellation
+            # not wait_for: before Python 3.12 it can swallow a cancellation
+            async with asyncio.timeout(max(ns, 100_000) / 1e9):
                 await wake.wait()
 
     async def _carry_out(self, lane: Lane, ask: Ask) -> Answer:

@@ -163,6 +163,7 @@ class Lane(OrderNews):
                 return Ask(Verb.SUBMIT, now, t.client_id, t.order)
             if t.cancel_wanted:
                 t.busy = True
+                t.cancels += 1
                 return Ask(Verb.CANCEL, now, t.client_id)
         return None
 

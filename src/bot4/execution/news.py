@@ -130,9 +130,10 @@ class OrderNews:
             self._stray(event)
 
     def _cancel_again(self, t: Tracked, now: int) -> None:
-        """A cancel was asked for, and the order is seen alive."""
-        if t.cancel_wanted and t.live and t.final is None and not t.busy and t not in self._urgent:
-            t.ready = now
+        """A cancel was asked for, and the order is seen alive: cancel, ever more slowly."""
+        open_there = t.live and t.final is None and t.owed < t.qty
+        if t.cancel_wanted and open_there and not t.busy and t not in self._urgent:
+            t.ready = now + (self._settings.pause_ns(t.cancels, t.id) if t.cancels else 0)
             self._urgent.append(t)
 
     # --- news of an order --------------------------------------------------------------------------------

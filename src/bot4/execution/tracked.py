@@ -47,6 +47,7 @@ class Tracked:
     busy: bool = False
     cancel_wanted: bool = False
     cancel_reason: int = 0
+    cancels: int = 0  # sent so far
     acked: bool = False
     soft: bool = False  # a stop that is held here, not at the venue
     triggered: bool = False
