@@ -25,7 +25,7 @@ import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,13 @@ from bot4.research.backtest import plan_for
 from bot4.research.session import Chosen, LoadedModel, Session, load
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
+from bot4.venues.binance.endpoints import USDM_LIMITS
 from bot4.venues.served.limits import Limits
 from bot4.venues.served.listing import generated_exchanges, perp_market
 from bot4.venues.served.server import ServedOptions, ServedVenue
 
 OWNER = "drill"
+LIFTED = tuple(replace(limit, amount=10**9) for limit in USDM_LIMITS)
 SYMBOL = "BTC-USDT-PERP"
 MODES = ("instant", "instant", "before send", "after send", "start")
 LONGEST_S = 1.0
@@ -157,8 +159,7 @@ class Setup:
 async def _trade(setup: Setup, blow: Blow, told: int, go_pipe: int, switch: KillSwitch) -> None:
     go = asyncio.Event()
     asyncio.get_running_loop().add_reader(go_pipe, go.set)
-    counts = setup.log.parent / f"counts-{os.getpid()}"  # limits are lifted: each trader counts anew
-    venue = open_venue("binance-usdm", f"http://127.0.0.1:{setup.port}", OWNER, counts)
+    venue = open_venue("binance-usdm", f"http://127.0.0.1:{setup.port}", OWNER, LIFTED)
     trap: Any = Trap(venue, blow, go)
     task = Task((SYMBOL,), setup.settings, setup.chosen, setup.model, 7, setup.folder, False, None)
     around = Surroundings(SystemClock(), FileAlarm(), switch, Told(told).show)

@@ -19,6 +19,7 @@ GROUPS = {
     "venue": "The simulated venue",
     "journal": "Journal",
     "run": "Paper trading",
+    "live": "Live trading",
 }
 
 HEAD = """# Settings

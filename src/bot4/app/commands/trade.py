@@ -27,6 +27,7 @@ from bot4.venues.binance.endpoints import served_spot, served_usdm
 from bot4.venues.binance.face import Wiring
 from bot4.venues.binance.spot import BinanceSpot
 from bot4.venues.binance.usdm import BinanceUsdm
+from bot4.venues.limits import Limit
 
 VENUES = ("binance-usdm", "binance-spot")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -47,10 +48,10 @@ def port_of(endpoint: str) -> tuple[str, int]:
     return host, port
 
 
-def open_venue(venue: str, endpoint: str, owner: str, folder: Path | None = None) -> Venue:
+def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Venue:
     """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
 
-    `folder` keeps the count of requests, for all processes that share it.
+    `limits` where the exchange does not have those that Binance documents.
     """
     name = "binance-usdm" if venue == "binance" else venue
     if name not in VENUES:
@@ -58,7 +59,7 @@ def open_venue(venue: str, endpoint: str, owner: str, folder: Path | None = None
             f"--venue {venue}: an exchange is traded as {' or '.join(VENUES)} (binance is the first)"
         )
     host, port = port_of(endpoint)
-    folder = folder or control_dir()
+    folder = control_dir()
     folder.mkdir(parents=True, exist_ok=True)
     key = ApiKey(f"practice-{owner}", "practice")
     wiring = Wiring(
@@ -66,6 +67,7 @@ def open_venue(venue: str, endpoint: str, owner: str, folder: Path | None = None
         secrets=FakeSecrets(dict.fromkeys(VENUES, key)),
         folder=folder,
         parsers=BinanceParsers(),
+        limits=limits,
     )
     if name == "binance-usdm":
         return BinanceUsdm(served_usdm(port, host), wiring)

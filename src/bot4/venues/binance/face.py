@@ -47,7 +47,10 @@ CLOCK_EVERY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What an adapter is given from outside. `folder` holds the budgets that all processes share."""
+    """What an adapter is given from outside. `folder` holds the budgets that all processes share.
+
+    `limits` replaces the documented ones, where an exchange on this machine has lifted its own.
+    """
 
     clock: Clock
     secrets: Secrets
@@ -57,6 +60,7 @@ class Wiring:
     patience: Patience = field(default_factory=Patience)
     keep_s: float = 1800.0
     max_message: int = 8 << 20
+    limits: tuple[Limit, ...] = ()
 
 
 class Face:
@@ -73,7 +77,8 @@ class Face:
         self.sync = ClockSync(wiring.clock, self.name)
         self.health = HealthMonitor(wiring.clock)
         host = hosts.rest.split("//")[-1].replace(":", "_").replace("/", "_")
-        self.limiter = RateLimiter(wiring.folder / f"{self.name}-{host}.limits", limits, wiring.clock)
+        counts = wiring.folder / f"{self.name}-{host}.limits"
+        self.limiter = RateLimiter(counts, wiring.limits or limits, wiring.clock)
         key = wiring.secrets.api_key(self.name)
         measures = Measures(wiring.clock, self.sync, self.limiter, self.health)
         self.rest = Rest(self.name, hosts.rest, key, self.table["time"], measures, wiring.timing)
