@@ -238,11 +238,11 @@ async def test_crashes_at_random_instants_lose_and_double_nothing(world, seed):
     for _ in range(5):
         world.venue.faults = [chance.choice(faults) for _ in range(chance.randrange(6))]
 
-        async def steps(w, n=chance.randrange(1, 60), pause=chance.random() * 0.02):
+        async def steps(w):
             if chance.random() < 0.8:
                 await w.reconciled()
-            await w.trade_bars(n)
-            await asyncio.sleep(pause)
+            await w.trade_bars(chance.randrange(1, 60))
+            await asyncio.sleep(chance.random() * 0.02)
 
         await crash(world, steps)
     world.venue.faults = []

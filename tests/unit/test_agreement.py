@@ -3,11 +3,11 @@
 from decimal import Decimal
 
 import pytest
+from tests.helpers.engine_scene import Scene, instrument
 
 from bot4.ledger.ledger_nb import apply_fill_nb
 from bot4.live.agreement import balance_of, compare
 from bot4.ports.venue import AccountReport, Balance, PositionReport
-from tests.helpers.engine_scene import Scene, instrument
 
 
 def account(usdt, position=None, entry=None, btc=None):

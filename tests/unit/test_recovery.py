@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tests.helpers.engine_scene import START, Scene, event, flat_bars
 
 from bot4.engine.build import new_engine, new_simulator
 from bot4.engine.live import LiveDriver
@@ -17,7 +18,6 @@ from bot4.ports import journal as port
 from bot4.research.session import no_strategy
 from bot4.signals.ml.trees_nb import empty_model
 from bot4.storage.journal import FileJournal, JournalReader, Position
-from tests.helpers.engine_scene import START, Scene, event, flat_bars
 
 FIX = "strategy.fixed_size=0.5"
 PRICE = 500_000
@@ -214,7 +214,7 @@ def test_positions_survive_json_and_segments(tmp_path):
     again.close()
     assert [b.payload["k"] for b in JournalReader(tmp_path / "j").blocks()] == [0, 1, 2, 3, 99]
     bad = Position(0, 40, 1, bytes(32))
-    with pytest.raises(JournalError, match="damaged header|does not match"):
+    with pytest.raises(JournalError, match=r"damaged header|does not match"):
         list(JournalReader(tmp_path / "j", start=bad).blocks())
     with pytest.raises(JournalError, match="it was cut"):
         list(JournalReader(tmp_path / "j", start=Position(0, 10**9, 1, bytes(32))).blocks())

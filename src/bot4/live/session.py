@@ -128,7 +128,7 @@ class LiveSession:
 
     # --- the run -----------------------------------------------------------------------------------------
     async def run(self, duration_ns: int | None) -> str:
-        """Trade until the time is up or the switch trips; why it ended. A task's error ends all, and is raised."""
+        """Trade until the time is up or the switch trips; why it ended. An error ends all, and is raised."""
         begin = self._p.clock.monotonic_ns()
         self._doubt()
         self._take_over()
