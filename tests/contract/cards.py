@@ -207,7 +207,9 @@ async def stop(scene):
     found = await scene.venue.order(scene.symbol, order.client_order_id)
     assert (found.state, found.stop_price) == ("untriggered", placed.stop_price)
     listed = await scene.venue.open_orders(scene.symbol)
-    assert [(o.client_id, o.state, o.type) for o in listed] == [(order.client_order_id, "untriggered", "stop")]
+    assert [(o.client_id, o.state, o.type) for o in listed] == [
+        (order.client_order_id, "untriggered", "stop")
+    ]
     gone = await scene.venue.cancel(scene.symbol, order.client_order_id)
     assert (gone.state, gone.client_id) == ("canceled", order.client_order_id)
     assert await scene.venue.open_orders(scene.symbol) == []
@@ -326,7 +328,9 @@ async def told(scene):
     name = order.client_order_id
 
     def ended():
-        return any(isinstance(e, OrderReport) and e.client_id == name and e.state == "filled" for e in scene.private)
+        return any(
+            isinstance(e, OrderReport) and e.client_id == name and e.state == "filled" for e in scene.private
+        )
 
     await scene.until(ended)
     fills = [e for e in scene.private if isinstance(e, TradeReport) and e.client_id == name]
@@ -363,7 +367,9 @@ async def stop_fills(scene):
     report = None
     for _ in range(20):
         bid, _ = scene.quote()
-        order = await scene.order(-1, "stop", 20, stop=bid - 3, purpose="stop", reduce=scene.capabilities.reduce_only)
+        order = await scene.order(
+            -1, "stop", 20, stop=bid - 3, purpose="stop", reduce=scene.capabilities.reduce_only
+        )
         try:
             report = await scene.venue.submit(order)
             break
@@ -377,7 +383,12 @@ async def stop_fills(scene):
 
     await scene.until(lambda: filled() == report.quantity, 60)
     found = await scene.venue.order(scene.symbol, name)
-    assert (found.client_id, found.state, found.filled, found.type) == (name, "filled", report.quantity, "stop")
+    assert (found.client_id, found.state, found.filled, found.type) == (
+        name,
+        "filled",
+        report.quantity,
+        "stop",
+    )
     trades = await scene.venue.trades(scene.symbol, 0)
     assert sum(t.quantity for t in trades if t.client_id == name) == report.quantity
     with pytest.raises(NotFound):
@@ -463,7 +474,12 @@ async def lost_question(scene):
 @card("E7", "errors", "a server's error to a command leaves its outcome unknown", "faults")
 async def server_error(scene):
     await scene.fault(
-        "status", {"method": "POST", "path": "*/order", "count": 1}, http=503, code=-1001, msg="Unknown error", processed=True
+        "status",
+        {"method": "POST", "path": "*/order", "count": 1},
+        http=503,
+        code=-1001,
+        msg="Unknown error",
+        processed=True,
     )
     bid, _ = scene.quote()
     order = await scene.order(1, "limit", 20, price=bid * 95 // 100)
@@ -484,7 +500,9 @@ async def too_late(scene):
 @card("E9", "errors", "429 stops all but cancels until Retry-After is over", "faults")
 async def throttled(scene):
     order, _ = await scene.resting()
-    await scene.fault("status", {"method": "GET", "count": 1}, http=429, code=-1003, msg="Too many requests", retry_after=30)
+    await scene.fault(
+        "status", {"method": "GET", "count": 1}, http=429, code=-1003, msg="Too many requests", retry_after=30
+    )
     with pytest.raises(Throttled) as error:
         await scene.venue.order(scene.symbol, order.client_order_id)
     assert error.value.wait_ns == 30 * 10**9
@@ -498,7 +516,9 @@ async def throttled(scene):
 
 @card("E10", "errors", "keys show in no error and no repr", "faults")
 async def canary(scene):
-    await scene.fault("status", {}, http=400, code=-2015, msg="Invalid API-key, IP, or permissions for action.")
+    await scene.fault(
+        "status", {}, http=400, code=-2015, msg="Invalid API-key, IP, or permissions for action."
+    )
     for call in (scene.resting, scene.venue.account, scene.venue.open_orders):
         with pytest.raises((OrderRejected, VenueUnreachable)) as error:
             await call()
@@ -517,10 +537,14 @@ async def private_lost(scene):
     await scene.venue.submit(await scene.order(1, "market", 40))
     await scene.until(lambda: any(isinstance(e, StreamState) and not e.up for e in scene.private))
     await scene.heal()
-    await scene.until(lambda: [e.up for e in scene.private if isinstance(e, StreamState)][-2:] == [False, True])
+    await scene.until(
+        lambda: [e.up for e in scene.private if isinstance(e, StreamState)][-2:] == [False, True]
+    )
     n = len(scene.private)
     order, _ = await scene.resting()
-    await scene.until(lambda: any(getattr(e, "client_id", "") == order.client_order_id for e in scene.private[n:]))
+    await scene.until(
+        lambda: any(getattr(e, "client_id", "") == order.client_order_id for e in scene.private[n:])
+    )
 
 
 @card("R2", "reconnect", "a lost market socket is told and followed by a fresh book", "faults")
@@ -608,7 +632,12 @@ async def far_apart(scene):
     assert (await scene.venue.cancel(scene.symbol, order.client_order_id)).state == "canceled"
 
 
-@card("C4", "clock", "a refused time stamp: the clock is measured anew, the order not sent, the question answered", "faults")
+@card(
+    "C4",
+    "clock",
+    "a refused time stamp: the clock is measured anew, the order not sent, the question answered",
+    "faults",
+)
 async def bad_stamp(scene):
     old = scene.venue.sync.best()
     for call, answered in ((scene.resting, False), (scene.venue.account, True)):

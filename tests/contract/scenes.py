@@ -26,7 +26,7 @@ from bot4.venues.simulator.venue import SimulatorVenue
 from bot4.venues.simulator.words import Market
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from approving import Approver  # noqa: E402
+from approving import Approver
 
 CANARY = "canary-key-7f3a", "canary-secret-91bd"
 MONEY = {"USDT": Decimal(1_000_000), "BTC": Decimal(10)}
@@ -113,7 +113,9 @@ class Scene:
         """Let something go wrong at the served exchange."""
         rule = {"name": kind, "match": match or {}, "do": {"kind": kind, **do}}
         async with aiohttp.ClientSession() as session:
-            async with session.post(f"http://127.0.0.1:{self.port}/_bot4/faults", json={"rules": [rule]}) as reply:
+            async with session.post(
+                f"http://127.0.0.1:{self.port}/_bot4/faults", json={"rules": [rule]}
+            ) as reply:
                 assert reply.status == 200, await reply.text()
 
     async def heal(self):

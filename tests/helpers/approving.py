@@ -20,7 +20,17 @@ class Approver:
         self.owner, self.epoch, self.next = owner, epoch, 1
 
     def __call__(
-        self, instrument, side, type_, qty, price=0, stop=0, tif="gtc", purpose="entry", reduce=False, number=None
+        self,
+        instrument,
+        side,
+        type_,
+        qty,
+        price=0,
+        stop=0,
+        tif="gtc",
+        purpose="entry",
+        reduce=False,
+        number=None,
     ):
         """An ApprovedOrder; `qty` in lots, `price` and `stop` in ticks, `number` for an id used before."""
         row = np.zeros(1, ORDER_DTYPE)
