@@ -1,7 +1,9 @@
 """The Binance adapters against the served exchange: what the cards do not ask of every venue."""
 
 import asyncio
+import pickle
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from cards import batches, fresh_after_break, kinds_of
@@ -113,7 +115,7 @@ async def test_old_trades_are_asked_for_in_spans(tmp_path):
         spans = [a["endTime"] - a["startTime"] for a in asked if "endTime" in a]
         assert 20 <= len(spans) <= 27 and max(spans) < 7 * 86_400_000
         starts = [a["startTime"] for a in asked]
-        assert [b - a for a, b in zip(starts, starts[1:])] == [spans[0] + 1] * (len(starts) - 1)
+        assert [b - a for a, b in pairwise(starts)] == [spans[0] + 1] * (len(starts) - 1)
 
 
 def spied(rest):
@@ -255,23 +257,18 @@ async def test_a_snapshot_that_does_not_come_breaks_the_feed(tmp_path):
 async def test_funding_is_told_when_it_falls_due(tmp_path):
     async with served("perp", tmp_path) as scene:
         hub = scene.served._hubs["usdm"]
-        real, due = hub._mark, [4_000_000_000_000]
+        real, told = hub._mark, []
 
         def marked(symbol):
+            """Marks whose funding falls due after the first two."""
             row = real(symbol)
-            return row and {**row, "T": due[0], "r": "0.00012300"}
+            told.append(row)
+            due = 4_000_000_000_000 if len([r for r in told if r]) <= 2 else 4_000_028_800_000
+            return row and {**row, "T": due, "r": "0.00012300"}
 
         hub._mark = marked
-
-        def enough(seen):
-            if kinds_of(seen)[c.EV_TRADE] > 3:
-                due[0] = 4_000_028_800_000
-            return kinds_of(seen)[c.EV_FUNDING] >= 1
-
-        seen = await batches(scene, enough, 20)
-        rows = next(
-            b.events for b in seen if b.events is not None and (b.events["kind"] == c.EV_FUNDING).any()
-        )
+        seen = await batches(scene, lambda seen: kinds_of(seen)[c.EV_FUNDING] >= 1, 20)
+        rows = seen[-1].events
         row = rows[rows["kind"] == c.EV_FUNDING][0]
         assert (row["x"], row["ts_venue"]) == (12_300, 4_000_000_000_000 * 10**6)
         assert row["price"] > 0
@@ -301,7 +298,7 @@ def test_keys_are_shown_nowhere(tmp_path):
     key = ApiKey(*CANARY)
     assert not any(part in f"{key!r} {key}" for part in CANARY)
     with pytest.raises(TypeError, match="not written"):
-        __import__("pickle").dumps(key)
+        pickle.dumps(key)
     secrets = FakeSecrets({"binance-spot": key})
     with pytest.raises(SecretMissing, match="known are binance-spot") as error:
         secrets.api_key("okx")

@@ -1,6 +1,7 @@
 """Binance's words: errors, rules, orders, events; each with figures as the venue writes them."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -213,9 +214,7 @@ def test_predicted_weight_of_both_products(capsys):
 
 
 def test_quirks_are_data_with_a_test_each():
-    tests = "\n".join(
-        p.read_text() for p in __import__("pathlib").Path(__file__).parents[1].rglob("test_*.py")
-    )
+    tests = "\n".join(p.read_text() for p in Path(__file__).parents[1].rglob("test_*.py"))
     for row in QUIRKS:
         assert f"def {row.test}(" in tests, f"{row.venue} {row.id}: no {row.test}"
         assert row.what and row.since and row.source

@@ -44,6 +44,10 @@ class UserFeed:
         """`line` hears of `account` from now on."""
         self._lines.setdefault(account, {})[line] = wrap
 
+    def heard(self, account: str) -> bool:
+        """Whether any connection listens for `account`."""
+        return account in self._lines
+
     def leave(self, line: Line, account: str | None = None) -> None:
         """`line` hears no more of `account`, or of any."""
         for name in [account] if account is not None else list(self._lines):
