@@ -32,7 +32,7 @@ CONDITIONAL = frozenset(
 )
 PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
-_MAX_TICKS = 1 << 40
+MAX_TICKS = 1 << 40
 
 
 def reference(listing: Listing) -> Decimal:
@@ -86,7 +86,7 @@ def _check_kind(listing: Listing, r: Request) -> None:
     if r.type is OrderType.TRAILING:
         if not 1 <= r.trail_e4 <= 2000:
             raise Refused(Refusal.PRICE_FILTER, f"callback rate {r.trail_e4}e-4: 1 to 2000")
-    elif r.type in CONDITIONAL and not 0 < r.stop_price < _MAX_TICKS:
+    elif r.type in CONDITIONAL and not 0 < r.stop_price < MAX_TICKS:
         raise Refused(Refusal.PRICE_FILTER, f"stop price {r.stop_price} ticks")
 
 
@@ -105,7 +105,7 @@ def check_price(listing: Listing, side: int, price: int, qty: int, reduce_only: 
     On perps the band bounds what is against the market only: buys from above, sells from below.
     """
     m = listing.market
-    if not 0 < price < _MAX_TICKS:
+    if not 0 < price < MAX_TICKS:
         raise Refused(Refusal.PRICE_FILTER, f"price {price} ticks")
     ref = reference(listing)
     if ref > 0:

@@ -19,7 +19,7 @@ from bot4.venues.simulator.words import Account, AccountUpdate, Position
 ZERO = Decimal(0)
 DAY_NS = 86_400_000_000_000
 _CENT = Decimal("1e-8")
-_RATE = Decimal("1e-8")
+RATE = Decimal("1e-8")
 
 
 def up(amount: Decimal) -> Decimal:
@@ -138,7 +138,7 @@ class Bank:
         if not listing.perp and side > 0 and self.realism.spot_fee_in_base:
             asset = listing.market.base
             amount = qty * listing.lot
-        fee = up(amount * rate * _RATE)
+        fee = up(amount * rate * RATE)
         self.charge(account, listing.perp, asset, fee)
         return fee, asset, realised
 

@@ -10,6 +10,7 @@ from bot4.model import codes_nb as c
 from bot4.venues.simulator import admission, margin
 from bot4.venues.simulator.bank import ZERO, Bank
 from bot4.venues.simulator.bell import Bell
+from bot4.venues.simulator.funds import Funds
 from bot4.venues.simulator.listing import Listing, side_index
 from bot4.venues.simulator.orders import ENDED, Held, Pair, Registry
 from bot4.venues.simulator.pairs import Pairs, check_pair
@@ -25,7 +26,6 @@ from bot4.venues.simulator.words import (
     Refused,
     Request,
     State,
-    TimeInForce,
 )
 
 _PRICE, _QTY, _ORDER, _REASON, _TRADE, _KIND, _FLAGS = 2, 3, 4, 5, 6, 9, 10  # fields of EVENT_DTYPE
@@ -54,6 +54,7 @@ class Desk:
         self.bell = bell
         self.triggers = {symbol: Triggers() for symbol in bank.listings}
         self.pairs = Pairs(bank, registry, bell)
+        self.funds = Funds(bank)
         self._numbers: dict[
             int, int
         ] = {}  # public ids of trades between accounts whose second side is to come
@@ -66,18 +67,18 @@ class Desk:
         held = self._make(account, listing, request)
         if request.type in admission.CONDITIONAL:
             held.order.state = State.UNTRIGGERED
-            asset, need = self._need(held)
-            self._afford(account, listing, asset, need)
+            asset, need = self.funds.need(held)
+            self.funds.afford(account, listing, asset, need)
             self.registry.add(held)
-            self._hold_back(held, asset, need)
+            self.funds.hold_back(held, asset, need)
             self.triggers[listing.market.symbol].add(held)
             self.tell(held, "new")
             self._tell_lock(held)
             return held
-        price = self._carry(account, listing, held)
+        price = self.funds.carry(account, listing, held)
         self.registry.add(held)
         if not listing.perp and price and request.type is OrderType.LIMIT:
-            self._hold_back(held, *self._need(held))
+            self.funds.hold_back(held, *self.funds.need(held))
         self.tell(held, "new")
         self._tell_lock(held)
         self._enter(held, price)
@@ -90,69 +91,6 @@ class Desk:
         now = self.bell.now_ns
         order = Order(order_id, account.key, request, client_id, State.NEW, now, now)
         return Held(order, listing, listing.row(account.key), request.qty)
-
-    def _need(self, held: Held) -> tuple[str, Decimal]:
-        """What an order on spot holds back: asset and amount; nothing on perps."""
-        listing, r = held.listing, held.request
-        if listing.perp:
-            return "", ZERO
-        if r.side < 0:
-            return listing.market.base, held.left * listing.lot
-        price = r.price if r.type in admission.PRICED else r.stop_price or self._last(listing)
-        return listing.market.quote, price * held.left * listing.unit
-
-    @staticmethod
-    def _last(listing: Listing) -> int:
-        return listing.last or 0
-
-    def _afford(self, account: Account, listing: Listing, asset: str, need: Decimal) -> None:
-        if asset and self.bank.free(account, asset) < need:
-            raise Refused(
-                Refusal.BALANCE, f"{asset}: {need} asked for, {self.bank.free(account, asset)} free"
-            )
-
-    def _carry(self, account: Account, listing: Listing, held: Held) -> int:
-        """Check the money for an order that goes to the book; the price it goes with, 0: any."""
-        r = held.request
-        price = r.price if r.type in admission.PRICED else 0
-        taking = r.tif is TimeInForce.FOK or price == 0
-        lots = cost = 0
-        if taking:
-            lots, cost = listing.reachable(*admission.columns(held.row, 0, r, held.left, price))
-        if r.tif is TimeInForce.FOK and lots < held.left:
-            raise Refused(Refusal.FOK, f"{lots} of {held.left} lots could be filled at once")
-        if listing.perp:
-            self._check_margin(account, listing, held, cost if price == 0 else price * held.left)
-            return price
-        if price:
-            self._afford(account, listing, *self._need(held))
-            return price
-        if r.side < 0:
-            self._afford(account, listing, listing.market.base, held.left * listing.lot)
-            return 0
-        quote = listing.market.quote
-        self._afford(account, listing, quote, cost * listing.unit)
-        # a market buy never costs more than what is free: it goes as a limit order that cannot rest
-        return int(self.bank.free(account, quote) // (held.left * listing.unit))
-
-    def _check_margin(self, account: Account, listing: Listing, held: Held, cost: int) -> None:
-        r = held.request
-        if r.reduce_only or r.close_position:
-            return
-        if not margin.allows(self.bank, account, listing, r.side, cost * listing.unit):
-            raise Refused(Refusal.MARGIN, "the free margin does not carry the order")
-
-    def _hold_back(self, held: Held, asset: str, need: Decimal) -> None:
-        if asset:
-            held.asset = asset
-            self._relock(held, need)
-
-    def _relock(self, held: Held, need: Decimal) -> None:
-        """The order holds back `need` from now on."""
-        if need != held.locked:
-            account = self.bank.account(held.order.account)
-            self.bank.lock(account, held.asset, need - held.locked)
-            held.locked = need
 
     def _enter(self, held: Held, price: int) -> None:
         """The order goes into the book; replies are read by `settle`."""
@@ -182,9 +120,9 @@ class Desk:
         legs = (self._make(account, listing, limit), self._make(account, listing, stop))
         if legs[0].order.client_id == legs[1].order.client_id:
             raise Refused(Refusal.DUPLICATE_CLIENT_ID, "both legs have one client id")
-        needs = [self._need(leg) for leg in legs]
+        needs = [self.funds.need(leg) for leg in legs]
         asset, need = max(needs, key=lambda x: x[1])
-        self._afford(account, listing, asset, need)
+        self.funds.afford(account, listing, asset, need)
         pair = self.pairs.open(client_id, legs, asset, need)
         legs[1].order.state = State.UNTRIGGERED
         for leg in legs:
@@ -226,9 +164,9 @@ class Desk:
                 raise Refused(Refusal.MARGIN, "the free margin does not carry the order")
             self.bank.count_open(account.key, new.symbol, new.side, left, new.price)
         elif held.asset:
-            need = left * listing.lot if old.side < 0 else new.price * left * listing.unit
-            self._afford(account, listing, held.asset, need - held.locked)
-            self._relock(held, need)
+            need = self.funds.need_of(listing, new, left)[1]
+            self.funds.afford(account, listing, held.asset, need - held.locked)
+            self.funds.relock(held, need)
         stays = new.price == old.price and left <= held.left
         shown = min(held.shown, left) if stays else 0
         self._show(held, shown)
@@ -249,7 +187,7 @@ class Desk:
         """A conditional order's price has come."""
         order, listing, r = held.order, held.listing, held.request
         account = self.bank.account(order.account)
-        self.pairs.leave(held, self._need, self._cancel_leg)
+        self.pairs.leave(held, self.funds.need, self._cancel_leg)
         if r.reduce_only or r.close_position:
             position = self.bank.position(account, r.symbol).qty
             if position * r.side >= 0:
@@ -262,29 +200,11 @@ class Desk:
         order.updated_ns = self.bell.now_ns
         self.tell(held, "triggered")
         try:
-            price = self._carry_triggered(account, listing, held)
+            price = self.funds.carry_triggered(account, listing, held)
         except Refused as no:
             self.end(held, State.EXPIRED, no.why, "expired")
             return
         self._enter(held, price)
-
-    def _carry_triggered(self, account: Account, listing: Listing, held: Held) -> int:
-        """The money for a triggered order; what it held back is its own."""
-        r = held.request
-        if r.type in admission.PRICED:
-            admission.check_post(listing, r)
-        kept = held.locked
-        self._relock(held, ZERO)
-        try:
-            price = self._carry(account, listing, held)
-        except Refused:
-            self._relock(held, kept)
-            raise
-        if price and r.type not in admission.PRICED:
-            held.asset = ""  # a market buy: its price bounds what it can cost
-        else:
-            self._relock(held, kept)
-        return price
 
     def on_mark(self, listing: Listing, price: Decimal) -> None:
         """Fire what waits for the mark price, in ticks."""
@@ -331,7 +251,7 @@ class Desk:
         order, listing, r = held.order, held.listing, held.request
         price, qty, maker = reply[_PRICE], reply[_QTY], bool(reply[_FLAGS] & c.FLAG_MAKER)
         if order.list_id:
-            self.pairs.leave(held, self._need, self._cancel_leg)
+            self.pairs.leave(held, self.funds.need, self._cancel_leg)
         if both:
             number = self._number(listing, reply[_TRADE], price, qty, r.side, maker)
         else:
@@ -393,7 +313,7 @@ class Desk:
                 shown = r.iceberg_qty or held.left
             self._show(held, min(shown, held.left))
         if held.asset:
-            self._relock(held, self._need(held)[1] if held.left else ZERO)
+            self.funds.relock(held, self.funds.need(held)[1] if held.left else ZERO)
 
     def _prevented(self, held: Held, lots: int) -> None:
         held.order.prevented += lots

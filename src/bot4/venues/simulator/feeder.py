@@ -80,7 +80,9 @@ class Feeder:
         n = int(np.searchsorted(events["ts_venue"], stop, side="right"))
         self._pending = events[n:].copy()
         events = events[:n]
-        for ts, number, lo, hi, kind in _steps(events):
+        steps = list(_steps(events))
+        events["instrument"] = 0  # each compiled core holds one market
+        for ts, number, lo, hi, kind in steps:
             self._timers(ts)
             self._bell.now_ns = max(self._bell.now_ns, ts)
             self._step(self._listings[number], events, lo, hi, kind)
