@@ -104,6 +104,8 @@ class Feeder:
         listing.feed(events, lo, hi, kind)
         self._desk.settle(listing)
         listing.feeding = None
+        if listing.mark is None:
+            self._closeout.mark(listing)
 
     # --- what happens by the clock -------------------------------------------------------------------
 
@@ -152,6 +154,7 @@ def _steps(events: Events) -> Iterator[tuple[int, int, int, int, int]]:
     flags = events["flags"].tolist()
     times = events["ts_venue"].tolist()
     numbers = events["instrument"].tolist()
+    events["instrument"] = 0  # each market's book knows one instrument: itself
     lo = 0
     while lo < len(kinds):
         hi = lo + 1

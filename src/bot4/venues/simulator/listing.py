@@ -16,6 +16,7 @@ from bot4.venues.simulator.realism import Realism
 from bot4.venues.simulator.tape import Tape
 from bot4.venues.simulator.words import DepthDiff, Mark, Market, Print, Quote, Refusal, Refused
 
+CAPACITY = 16_384  # orders in the book at once, all accounts together; another number compiles anew
 ACCOUNTS = 1024  # of one market; row 0 is nobody's
 _LEVELS = 16_384
 _BID, _ASK = 0, 1
@@ -47,7 +48,7 @@ class Listing:
         self.update_id = 1
         self.trade_id = 0
         self.quote: Quote | None = None
-        self.state = new_sim(1, _spec(), _params(realism), seed, realism.max_open, ACCOUNTS)
+        self.state = new_sim(1, _spec(), _params(realism), seed, CAPACITY, ACCOUNTS)
         self._spec = _spec()
         self._rows: dict[str, int] = {}
         self._dirty: dict[tuple[int, int], None] = {}
