@@ -479,7 +479,7 @@ def test_cross_positions_answer_for_each_other():
         s.book([(79, 1000)], [(81, 1000)], number)
     s.step(SECOND)
     assert [v.position.qty for v in s.x.positions("a")] == [100, -100]
-    s.book([(70, 1000)], [(72, 1000)], 0)
+    s.book([(65, 1000)], [(67, 1000)], 0)
     s.step(SECOND)
     assert s.x.positions("a") == []
     assert s.x.account("a").margin["USDT"] >= 0

@@ -579,6 +579,6 @@ def test_every_change_of_the_book_is_told_and_adds_up():
 
 
 def test_refused_carries_reason_and_words():
-    with pytest.raises(Refused, match="open orders|no market") as no:
+    with pytest.raises(Refused, match="no market") as no:
         quiet().limit("a", 1, 1, 99, symbol="NOPE")
     assert no.value.why is Refusal.UNKNOWN_MARKET

@@ -117,6 +117,10 @@ class Feeder:
                 self._next_mark = _after(due, self._realism.mark_every_ns)
                 for listing in self._listings:
                     self._closeout.mark(listing)
+                for (
+                    listing
+                ) in self._listings:  # not before all marks are new: positions answer for each other
+                    self._closeout.check(listing)
             if due == self._next_hit:
                 self._next_hit = due + self._wait()
                 self._arrive()
