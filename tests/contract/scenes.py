@@ -44,7 +44,9 @@ def market(kind):
 def exchange(kind, clock, seed=5):
     """A running market with one funded account."""
     now = clock.now_ns()
-    made = Exchange([market(kind)], GenerativeSource(GenParams(), seed, now), seed=seed, now_ns=now)
+    made = Exchange(
+        [market(kind)], GenerativeSource(GenParams(warm_up_s=2), seed, now), seed=seed, now_ns=now
+    )
     made.open_account(CANARY[0], CANARY[1], dict(MONEY), {"USDT": MONEY["USDT"]})
     return made
 
