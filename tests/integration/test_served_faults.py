@@ -1,48 +1,21 @@
 """Every kind of fault, seen from a client's side; each firing stands in the log."""
 
 import asyncio
-import hashlib
-import hmac
 import sys
 import time
 from pathlib import Path
-from urllib.parse import urlencode
 
 import aiohttp
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from served_scene import control, served
+from served_scene import Raw, control, served
 
 
 @pytest.fixture
 async def venue():
     async with served() as running:
         yield running
-
-
-class Raw:
-    """A client that signs and sends, and shows everything that comes back."""
-
-    def __init__(self, session, port, key="raw", secret="s"):
-        self.session, self.key, self.secret = session, key, secret
-        self.http, self.ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
-
-    async def signed(self, method, path, **values):
-        values = {k: str(v) for k, v in values.items()}
-        values["timestamp"] = values.get("timestamp", str(int(time.time() * 1000)))
-        text = urlencode(values)
-        mark = hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-        url = f"{self.http}{path}?{text}&signature={mark}"
-        async with self.session.request(method, url, headers={"X-MBX-APIKEY": self.key}) as reply:
-            return reply.status, await reply.json(), reply.headers
-
-    async def limit_buy(self, price="50000.0", **more):
-        order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.01", "price": price}
-        return await self.signed("POST", "/api/v3/order", timeInForce="GTC", **order, **more)
-
-    async def open(self):
-        return (await self.signed("GET", "/api/v3/openOrders"))[1]
 
 
 @pytest.fixture
@@ -74,7 +47,9 @@ async def test_drop_and_lost_reply(scene):
 
 async def test_status_before_and_after(scene):
     raw, fault, log, _ = scene
-    await fault({"kind": "status", "http": 429, "code": -1003, "retry_after": 7}, path="/api/v3/order", count=1)
+    await fault(
+        {"kind": "status", "http": 429, "code": -1003, "retry_after": 7}, path="/api/v3/order", count=1
+    )
     status, body, headers = await raw.limit_buy()
     assert (status, body["code"], headers["Retry-After"]) == (429, -1003, "7")
     assert await raw.open() == []
@@ -150,7 +125,9 @@ async def test_stops_vanish_silently(scene):
     await raw.limit_buy()
     socket = await raw.session.ws_connect(raw.ws + "/ws-api/v3")
     key = {"apiKey": raw.key, "timestamp": int(time.time() * 1000)}
-    await socket.send_json({"id": 1, "method": "userDataStream.subscribe.signature", "params": key | {"signature": "x"}})
+    await socket.send_json(
+        {"id": 1, "method": "userDataStream.subscribe.signature", "params": key | {"signature": "x"}}
+    )
     assert (await socket.receive_json())["result"] == {"subscriptionId": 0}
     await fault("cancel_stops", face="time", account="raw")
     while len(await raw.open()) != 1:
@@ -217,7 +194,9 @@ async def test_delay_gap_silence_and_close_of_a_socket(scene):
 async def test_user_messages_have_faults_of_their_own(scene):
     raw, fault, log, _ = scene
     await fault("drop", face="user", stream="executionReport", nth=1)
-    async with raw.session.post(raw.http + "/api/v3/userDataStream", headers={"X-MBX-APIKEY": "raw"}) as reply:
+    async with raw.session.post(
+        raw.http + "/api/v3/userDataStream", headers={"X-MBX-APIKEY": "raw"}
+    ) as reply:
         key = (await reply.json())["listenKey"]
     socket = await raw.session.ws_connect(f"{raw.ws}/ws/{key}")
     await raw.limit_buy(newClientOrderId="unseen")
@@ -268,7 +247,10 @@ async def test_rules_that_make_no_sense_are_refused_by_name(scene):
         ({"do": {"kind": "drop", "ms": 5}}, "rule 1.do.ms"),
         ({"match": {}}, "rule 1.do"),
         ({"do": {"kind": "status", "http": 200}}, "rule 1.do.http"),
-        ({"match": {"symbol": "X", "face": "time"}, "do": {"kind": "set_market", "changes": {"size": 1}}}, "size"),
+        (
+            {"match": {"symbol": "X", "face": "time"}, "do": {"kind": "set_market", "changes": {"size": 1}}},
+            "size",
+        ),
     ):
         status, body = await call("POST", "faults", rule)
         assert status == 400 and text in body["error"], (rule, body)

@@ -132,9 +132,7 @@ async def test_user_sockets_and_orders_over_the_websocket_api(client):
     reports = [m for m in seen if m["e"] == "executionReport"]
     assert reports[0]["i"] == made["orderId"]
     async with manager.futures_user_socket() as stream:
-        made = await client.futures_create_order(
-            symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01"
-        )
+        made = await client.futures_create_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
         seen = [await asyncio.wait_for(stream.recv(), 20) for _ in range(4)]
     assert {"ACCOUNT_UPDATE", "ORDER_TRADE_UPDATE"} <= {m["e"] for m in seen}
 
