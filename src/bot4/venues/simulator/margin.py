@@ -81,11 +81,14 @@ def free_margin(bank: Bank, account: Account, quote: str) -> Decimal:
 
 def allows(bank: Bank, account: Account, listing: Listing, side: int, value: Decimal) -> bool:
     """Whether the free margin carries an order of `value` more; one that needs no more always passes."""
-    before = initial(bank, account, listing)
-    after = initial(bank, account, listing, (side, value))
-    if after <= before:
+    needed = initial(bank, account, listing, (side, value))
+    if needed <= initial(bank, account, listing):
         return True
-    return free_margin(bank, account, listing.market.quote) >= after - before
+    quote = listing.market.quote
+    for other in bank.active(account.key, quote):
+        if other is not listing:
+            needed += initial(bank, account, other)
+    return cross_equity(bank, account, quote) >= needed
 
 
 def liquidation_price(bank: Bank, account: Account, listing: Listing) -> Decimal | None:
