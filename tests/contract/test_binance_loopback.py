@@ -32,6 +32,34 @@ async def test_spot_subscribes_with_a_signature(tmp_path):
         )
 
 
+async def test_rights_are_those_of_the_key(tmp_path):
+    async with served("spot", tmp_path) as scene:
+        assert (await scene.venue.account()).can_withdraw is False
+        scene.exchange.account(CANARY[0]).can_withdraw = True
+        assert (await scene.venue.account()).can_withdraw is True
+        await scene.fault("status", {"path": "/sapi/*"}, http=404, code=-5000, msg="Path is invalid")
+        assert (await scene.venue.account()).can_withdraw is None
+        await scene.heal()
+        await scene.fault("drop", {"path": "/sapi/*"})
+        with pytest.raises(VenueUnreachable):
+            await scene.venue.account()
+
+
+async def test_many_streams_are_spread_over_connections(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot4.venues.binance.market_feed.MAX_STREAMS", 2)
+    async with served("spot", tmp_path) as scene:
+        before = len(scene.served._sockets.open)
+        most = 0
+
+        def enough(seen):
+            nonlocal most
+            most = max(most, len(scene.served._sockets.open) - before)
+            return kinds_of(seen)[c.EV_TRADE] >= 1 and kinds_of(seen)[c.EV_DEPTH_HEAD] >= 1
+
+        await batches(scene, enough)
+        assert most == 2
+
+
 async def test_cancelling_all_of_none_is_no_error(tmp_path):
     async with served("spot", tmp_path) as scene:
         await scene.venue.cancel_all(scene.symbol)

@@ -107,8 +107,9 @@ def test_a_cancel_passes_where_the_queue_is_full(tmp_path):
     while budget.take({"weight": 1, "orders": 1}) == 0:
         pass
     assert budget.used("orders") == 240
-    assert [budget.take({"weight": 1}, urgent=True) for _ in range(60)] == [0] * 60
+    assert [budget.take({"weight": 1, "orders": 1}, urgent=True) for _ in range(60)] == [0] * 60
     assert budget.take({"weight": 1, "orders": 1}) > 0
+    assert budget.take({"weight": 1, "orders": 1}, urgent=True) > 0  # the venue's own limit holds for all
     budget.close()
 
 

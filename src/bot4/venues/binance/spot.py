@@ -41,6 +41,7 @@ from bot4.venues.binance.rules import Listing
 from bot4.venues.binance.wire import (
     Enveloped,
     ExchangeInfo,
+    KeyRights,
     ListReply,
     OrderReply,
     SpotAccount,
@@ -154,8 +155,17 @@ class BinanceSpot(Face):
             ),
             positions=(),
             can_trade=reply.can_trade,
-            can_withdraw=reply.can_withdraw,
+            can_withdraw=await self._may_withdraw(),
         )
+
+    async def _may_withdraw(self) -> bool | None:
+        """Whether the key may withdraw; the account's own canWithdraw says nothing of the key."""
+        try:
+            return (await self.rest.get(KeyRights, self.table["key_rights"])).enable_withdrawals
+        except VenueUnreachable as error:
+            if error.code is None:  # no answer; an answer that there is no such endpoint leaves it unknown
+                raise
+            return None
 
     async def set_leverage(self, symbol: str, leverage: int, mode: MarginMode) -> PositionReport:
         """Spot has no leverage."""
