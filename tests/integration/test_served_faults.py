@@ -109,7 +109,7 @@ async def test_skew_breaks_timestamps_and_freeze_stops_the_clock(scene):
 
 
 async def test_maintenance(scene):
-    raw, fault, _, call = scene
+    raw, fault, _, _ = scene
     socket = await raw.session.ws_connect(raw.ws + "/ws/btcusdt@trade")
     await fault({"kind": "maintenance", "seconds": 600}, face="time")
     while not socket.closed:
@@ -119,7 +119,7 @@ async def test_maintenance(scene):
 
 
 async def test_stops_vanish_silently(scene):
-    raw, fault, _, call = scene
+    raw, fault, _, _ = scene
     stop = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_LOSS", "quantity": "0.01"}
     await raw.signed("POST", "/api/v3/order", stopPrice="40000", **stop)
     await raw.limit_buy()
@@ -141,7 +141,7 @@ async def test_stops_vanish_silently(scene):
 
 
 async def test_filters_change(scene):
-    raw, fault, _, call = scene
+    raw, fault, _, _ = scene
     change = {"kind": "set_market", "changes": {"min_notional": "5000"}}
     await fault(change, face="time", product="spot", symbol="BTCUSDT")
     while (await raw.limit_buy())[0] == 200:
@@ -154,7 +154,7 @@ async def _messages(socket, count):
 
 
 async def test_market_messages_are_dropped_doubled_swapped_and_frozen(scene):
-    raw, fault, log, call = scene
+    raw, fault, log, _ = scene
     stream = "btcusdt@depth@100ms"
     await fault("drop", face="ws", stream=stream, nth=2)
     await fault("duplicate", face="ws", stream=stream, nth=4)
