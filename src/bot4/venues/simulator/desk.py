@@ -230,6 +230,8 @@ class Desk:
 
     def _carry_out(self, listing: Listing) -> None:
         replies = listing.replies()
+        if not replies:
+            return
         fills = [r for r in replies if r[_KIND] == c.EV_FILL]
         made = {r[_TRADE] for r in fills if r[_FLAGS] & c.FLAG_MAKER}
         both = {r[_TRADE] for r in fills if not r[_FLAGS] & c.FLAG_MAKER} & made
