@@ -32,6 +32,18 @@ async def test_spot_subscribes_with_a_signature(tmp_path):
         )
 
 
+async def test_the_clock_is_measured_again_and_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot4.venues.binance.face.CLOCK_EVERY_S", 0.02)
+    async with served("spot", tmp_path) as scene:
+        samples = scene.venue.sync._samples
+        await scene.until(lambda: len(scene.venue.sync._samples) > len(samples) + 3)
+        await scene.fault("status", {"path": "*/time"}, http=500)
+        await asyncio.sleep(0.1)
+        await scene.heal()
+        n = len(scene.venue.sync._samples)
+        await scene.until(lambda: len(scene.venue.sync._samples) > n)
+
+
 async def test_rights_are_those_of_the_key(tmp_path):
     async with served("spot", tmp_path) as scene:
         assert (await scene.venue.account()).can_withdraw is False

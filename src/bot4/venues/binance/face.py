@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class Wiring:
     max_message: int = 8 << 20
 
 
-class Face:
+class Face(ABC):
     """The common half of both adapters; `spot.BinanceSpot` and `usdm.BinanceUsdm` complete it."""
 
     name: str
@@ -130,11 +131,13 @@ class Face:
 
     # --- for the faces -----------------------------------------------------------------------------------
 
+    @abstractmethod
     async def _load_rules(self) -> Listing:
-        raise AssertionError("a face loads its own rules")
+        """Ask for all symbols with their filters."""
 
+    @abstractmethod
     def _private_plan(self) -> PrivatePlan:
-        raise AssertionError("a face has its own private stream")
+        """How the private stream is opened, kept and read."""
 
     def _wire(self, symbol: str, command: bool = False) -> str:
         """The venue's name of a symbol. Of one that is not listed a command is NotSent."""
