@@ -26,7 +26,7 @@ from bot4.venues.simulator.venue import SimulatorVenue
 from bot4.venues.simulator.words import Market
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from approving import Approver  # noqa: E402
+from approving import Approver
 
 CANARY = "canary-key-7f3a", "canary-secret-91bd"
 MONEY = {"USDT": Decimal(1_000_000), "BTC": Decimal(10)}
@@ -44,7 +44,9 @@ def market(kind):
 def exchange(kind, clock, seed=5):
     """A running market with one funded account."""
     now = clock.now_ns()
-    made = Exchange([market(kind)], GenerativeSource(GenParams(), seed, now), seed=seed, now_ns=now)
+    made = Exchange(
+        [market(kind)], GenerativeSource(GenParams(warm_up_s=2), seed, now), seed=seed, now_ns=now
+    )
     made.open_account(CANARY[0], CANARY[1], dict(MONEY), {"USDT": MONEY["USDT"]})
     return made
 

@@ -1,6 +1,10 @@
 """A served venue on loopback for tests, and the real clients pointed at it."""
 
+import hashlib
+import hmac
+import time
 from contextlib import asynccontextmanager
+from urllib.parse import urlencode
 
 import aiohttp
 import ccxt.pro
@@ -80,3 +84,27 @@ async def control(venue):
                 return reply.status, await reply.json()
 
         yield call
+
+
+class Raw:
+    """A client that signs and sends, and shows everything that comes back."""
+
+    def __init__(self, session, port, key="raw", secret="s"):
+        self.session, self.key, self.secret = session, key, secret
+        self.http, self.ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
+
+    async def signed(self, method, path, **values):
+        values = {k: str(v) for k, v in values.items()}
+        values["timestamp"] = values.get("timestamp", str(int(time.time() * 1000)))
+        text = urlencode(values)
+        mark = hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+        url = f"{self.http}{path}?{text}&signature={mark}"
+        async with self.session.request(method, url, headers={"X-MBX-APIKEY": self.key}) as reply:
+            return reply.status, await reply.json(), reply.headers
+
+    async def limit_buy(self, price="50000.0", **more):
+        order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.01", "price": price}
+        return await self.signed("POST", "/api/v3/order", timeInForce="GTC", **order, **more)
+
+    async def open(self):
+        return (await self.signed("GET", "/api/v3/openOrders"))[1]

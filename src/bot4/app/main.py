@@ -35,6 +35,8 @@ app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
 drill_app = typer.Typer(help="Break things on purpose, and see that nothing is lost.", no_args_is_help=True)
 app.add_typer(drill_app, name="drill")
+exchange_app = typer.Typer(help="The simulated exchange as a local server.", no_args_is_help=True)
+app.add_typer(exchange_app, name="exchange")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
@@ -313,6 +315,44 @@ def drill_kill(
 ) -> None:
     """Kill a trading process (SIGKILL) again and again; after each restart compare ledger and exchange."""
     _run("drill", "kill", as_json, times=times, seed=seed, out=out)
+
+
+@exchange_app.command("serve")
+def exchange_serve(
+    venue: Annotated[str, typer.Option(help="Whose words the server speaks: binance.")] = "binance",
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0: a free one.")] = 0,
+    frames: Annotated[list[Path] | None, typer.Option(help="Recorded frames to serve.")] = None,
+    frames_venue: Annotated[
+        str, typer.Option(help="Venue of the frames: binance-usdm, binance-spot.")
+    ] = "binance-usdm",
+    loop: Annotated[bool, typer.Option(help="Begin the recording anew when it is over.")] = True,
+    speed: Annotated[float, typer.Option(help="Market seconds a second.")] = 1.0,
+    accounts: Annotated[Path | None, typer.Option(help="TOML or JSON file with accounts.")] = None,
+    practice: Annotated[bool, typer.Option(help="Unknown keys open a funded practice account.")] = True,
+    faults: Annotated[Path | None, typer.Option(help="TOML or JSON file with a fault plan.")] = None,
+    weight_limit: Annotated[int | None, typer.Option(help="Request weight a minute.")] = None,
+    seed: Seed = 7,
+    as_json: Json = False,
+) -> None:
+    """Serve the simulated exchange on this machine: REST, WebSocket, faults on demand."""
+    _run(
+        "exchange",
+        "serve",
+        as_json,
+        venue=venue,
+        host=host,
+        port=port,
+        frames=frames or [],
+        frames_venue=frames_venue,
+        loop=loop,
+        speed=speed,
+        accounts=accounts,
+        practice=practice,
+        faults=faults,
+        weight_limit=weight_limit,
+        seed=seed,
+    )
 
 
 def _version(value: bool) -> None:

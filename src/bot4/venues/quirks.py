@@ -58,8 +58,14 @@ QUIRKS: tuple[Quirk, ...] = (
         "2019", _SPOT_DOCS + "rest-api/trading-endpoints", "test_a_cancel_report_keeps_the_orders_id",
     ),
     Quirk(
-        _SPOT, "trade-span", "myTrades takes start and end at most 24 hours apart.",
-        "2021", _SPOT_DOCS + "rest-api/account-endpoints", "test_old_trades_are_asked_for_in_spans",
+        _SPOT, "rights-of-the-key",
+        "canWithdraw is of the account; what the key may do stands in apiRestrictions.",
+        "2020", "developers.binance.com/docs/wallet/account/api-key-permission",
+        "test_rights_are_those_of_the_key",
+    ),
+    Quirk(
+        _SPOT, "trade-span", "myTrades takes start and end at most 24 hours apart: older trades by number.",
+        "2021", _SPOT_DOCS + "rest-api/account-endpoints", "test_old_trades_are_asked_for_by_number",
         value=DAY_MS - 1,
     ),
     Quirk(

@@ -88,6 +88,7 @@ SPOT = {
     "open": Endpoint("GET", _API + "openOrders", 6),
     "trades": Endpoint("GET", _API + "myTrades", 20),
     "account": Endpoint("GET", _API + "account", 20),
+    "key_rights": Endpoint("GET", "/sapi/v1/account/apiRestrictions"),
 }
 _FAPI = "/fapi/v1/"
 USDM = {

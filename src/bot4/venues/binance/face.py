@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -63,13 +64,14 @@ class Wiring:
     limits: tuple[Limit, ...] = ()
 
 
-class Face:
+class Face(ABC):
     """The common half of both adapters; `spot.BinanceSpot` and `usdm.BinanceUsdm` complete it."""
 
     name: str
     capabilities: Capabilities
     table: dict[str, Endpoint]
     streams: tuple[tuple[str, tuple[str, ...]], ...]  # host attribute and the streams of a symbol on it
+    trade_memory_ms: int  # how far back own trades go; 0: for ever, and they are found by their number
 
     def __init__(self, hosts: Hosts, wiring: Wiring, limits: Sequence[Limit]) -> None:
         self.hosts = hosts
@@ -134,11 +136,13 @@ class Face:
 
     # --- for the faces -----------------------------------------------------------------------------------
 
+    @abstractmethod
     async def _load_rules(self) -> Listing:
-        raise AssertionError("a face loads its own rules")
+        """Ask for all symbols with their filters."""
 
+    @abstractmethod
     def _private_plan(self) -> PrivatePlan:
-        raise AssertionError("a face has its own private stream")
+        """How the private stream is opened, kept and read."""
 
     def _wire(self, symbol: str, command: bool = False) -> str:
         """The venue's name of a symbol. Of one that is not listed a command is NotSent."""
@@ -214,28 +218,32 @@ class Face:
 
     async def trades(self, symbol: str, since_ns: int) -> Sequence[TradeReport]:
         """Own executions at or after `since_ns`, oldest first, all pages."""
-        wire = self._wire(symbol)
-        replies = await self._first_trades(wire, -(-since_ns // MS))
-        while replies and len(replies) % PAGE == 0:
-            params = {"symbol": wire, "fromId": replies[-1].id + 1, "limit": PAGE}
-            more = await self.rest.get(list[TradeReply], self.table["trades"], params)
-            if not more:
-                break
-            replies += more
-        return [trade_of(r, symbol, await self._owner(wire, str(r.order_id))) for r in replies]
+        wire, since_ms = self._wire(symbol), -(-since_ns // MS)
+        replies = await self._first_trades(wire, since_ms)
+        page = replies
+        while len(page) >= PAGE:
+            page = await self._trades_page({"symbol": wire, "fromId": page[-1].id + 1})
+            replies += page
+        wanted = [r for r in replies if r.time >= since_ms]
+        return [trade_of(r, symbol, await self._owner(wire, str(r.order_id))) for r in wanted]
+
+    async def _trades_page(self, params: dict[str, object]) -> list[TradeReply]:
+        page = await self.rest.get(list[TradeReply], self.table["trades"], {**params, "limit": PAGE})
+        return sorted(page, key=lambda reply: reply.id)
 
     async def _first_trades(self, wire: str, since_ms: int) -> list[TradeReply]:
-        """The first page with trades; from an old start on, span by span."""
+        """The first page with trades. From an old start on the venue is asked by number, or span by span."""
+        span = quirk(self.name, "trade-span").value
         now_ms = self.sync.venue_ns() // MS
-        start = since_ms
-        while True:
-            params = {"symbol": wire, "startTime": start, "limit": PAGE}
-            if now_ms - start > quirk(self.name, "trade-span").value:
-                params["endTime"] = start + quirk(self.name, "trade-span").value
-            found = await self.rest.get(list[TradeReply], self.table["trades"], params)
-            if found or "endTime" not in params:
-                return sorted(found, key=lambda r: r.id)
-            start = int(str(params["endTime"])) + 1
+        if now_ms - since_ms > span and not self.trade_memory_ms:
+            return await self._trades_page({"symbol": wire, "fromId": 0})
+        start = max(since_ms, now_ms - self.trade_memory_ms) if self.trade_memory_ms else since_ms
+        while now_ms - start > span:
+            found = await self._trades_page({"symbol": wire, "startTime": start, "endTime": start + span})
+            if found:
+                return found
+            start += span + 1
+        return await self._trades_page({"symbol": wire, "startTime": start})
 
     async def _owner(self, wire: str, venue_id: str) -> str:
         """The client id of the order behind a trade; empty when the venue knows it no more."""

@@ -33,6 +33,7 @@ from bot4.venues.depth_sync import DepthBroken, DepthSync, Rows
 
 MS = 1_000_000
 MAX_BYTES = 64 << 20
+MAX_STREAMS = 180  # of one connection; futures take 200, spot 1024
 SNAPSHOT_TRIES = 6
 _BEGIN = b'{"stream":"'
 _MARK = msgspec.json.Decoder(MarkPrice, strict=False)
@@ -125,14 +126,9 @@ class MarketFeed:
         sockets: list[aiohttp.ClientWebSocketResponse[bool]] = []
         tasks: list[asyncio.Task[None]] = []
         try:
-            for k, (base, suffixes) in enumerate(self._plan.hosts):
-                names = [f"{lane.wire.lower()}{suffix}" for lane in self._lanes for suffix in suffixes]
-                for lane in self._lanes:
-                    for suffix in suffixes:
-                        name = f"{lane.wire.lower()}{suffix}".encode()
-                        self._routes[name] = (lane, suffix.startswith("@markPrice"))
+            for k, url in enumerate(self._urls()):
                 self._heard.append(self._plan.clock.monotonic_ns())
-                socket = await self._plan.connect(f"{base}/stream?streams={'/'.join(names)}")
+                socket = await self._plan.connect(url)
                 sockets.append(socket)
                 tasks.append(asyncio.create_task(self._pump(socket, k)))
             while True:
@@ -146,6 +142,20 @@ class MarketFeed:
             for socket in sockets:
                 with contextlib.suppress(Exception):
                     await socket.close()
+
+    def _urls(self) -> list[str]:
+        """One address for every connection; where each stream's messages go is noted on the way."""
+        urls = []
+        for base, suffixes in self._plan.hosts:
+            names = []
+            for lane in self._lanes:
+                for suffix in suffixes:
+                    name = f"{lane.wire.lower()}{suffix}"
+                    self._routes[name.encode()] = (lane, suffix.startswith("@markPrice"))
+                    names.append(name)
+            for start in range(0, len(names), MAX_STREAMS):
+                urls.append(f"{base}/stream?streams={'/'.join(names[start : start + MAX_STREAMS])}")
+        return urls
 
     def _begin(self) -> None:
         self._heard = []

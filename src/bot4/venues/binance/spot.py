@@ -41,6 +41,7 @@ from bot4.venues.binance.rules import Listing
 from bot4.venues.binance.wire import (
     Enveloped,
     ExchangeInfo,
+    KeyRights,
     ListReply,
     OrderReply,
     SpotAccount,
@@ -58,6 +59,7 @@ class BinanceSpot(Face):
     name = "binance-spot"
     capabilities = Capabilities("spot", native_oco=True, reduce_only=False, max_client_id=36)
     table = SPOT
+    trade_memory_ms = 0
     streams = (("public", ("@depth@100ms", "@bookTicker", "@trade")),)
 
     def __init__(self, hosts: Hosts, wiring: Wiring) -> None:
@@ -153,8 +155,17 @@ class BinanceSpot(Face):
             ),
             positions=(),
             can_trade=reply.can_trade,
-            can_withdraw=reply.can_withdraw,
+            can_withdraw=await self._may_withdraw(),
         )
+
+    async def _may_withdraw(self) -> bool | None:
+        """Whether the key may withdraw; the account's own canWithdraw says nothing of the key."""
+        try:
+            return (await self.rest.get(KeyRights, self.table["key_rights"])).enable_withdrawals
+        except VenueUnreachable as error:
+            if error.code is None:  # no answer; an answer that there is no such endpoint leaves it unknown
+                raise
+            return None
 
     async def set_leverage(self, symbol: str, leverage: int, mode: MarginMode) -> PositionReport:
         """Spot has no leverage."""
@@ -180,6 +191,13 @@ class BinanceSpot(Face):
     async def _subscribe(self) -> Socket:
         """Subscribe by a signed request on the WebSocket API: spot has no listen keys since February 2026."""
         socket = await self.socket(self.hosts.private)
+        try:
+            return await self._subscribed(socket)
+        except BaseException:
+            await socket.close()
+            raise
+
+    async def _subscribed(self, socket: Socket) -> Socket:
         params = self.rest.signed({}, "sorted")
         request = {"id": 1, "method": _SUBSCRIBE, "params": params}
         try:
@@ -187,10 +205,8 @@ class BinanceSpot(Face):
             message = await socket.receive(self.wiring.timing.answer_s)
             reply = msgspec.json.decode(message.data, type=Enveloped, strict=False)
         except (msgspec.MsgspecError, TimeoutError, TypeError):
-            await socket.close()
             raise VenueUnreachable(f"{self.name}: no answer to {_SUBSCRIBE}", c.R_PRIVATE_DOWN) from None
         if reply.status != 200:
-            await socket.close()
             code, text = (reply.error.code, reply.error.msg) if reply.error else (0, "")
             if code == -1021:
                 await self.rest.measure()

@@ -73,6 +73,7 @@ class BinanceUsdm(Face):
     name = "binance-usdm"
     capabilities = Capabilities("perp", amend=True, dead_man_switch=True, max_client_id=36)
     table = USDM
+    trade_memory_ms = 180 * 86_400_000
     streams = (("public", ("@depth@100ms", "@bookTicker", "@trade")), ("market", ("@markPrice@1s",)))
 
     def __init__(self, hosts: Hosts, wiring: Wiring) -> None:

@@ -158,6 +158,12 @@ class SpotAccount(msgspec.Struct, rename="camel"):
     update_time: int = 0
 
 
+class KeyRights(msgspec.Struct, rename="camel"):
+    """What an API key may do."""
+
+    enable_withdrawals: bool
+
+
 class UsdmAsset(msgspec.Struct, rename="camel"):
     """One asset of a futures account."""
 

@@ -80,13 +80,14 @@ class Gateway:
             now += int(upset.skew_ms * MS + drift)
         return now // MS
 
-    def advance(self) -> None:
-        """Let the markets run up to now."""
+    def advance(self, product: Product | None = None) -> None:
+        """Let the markets, or those of one product, run up to now, in steps of a millisecond at least."""
         passed = int((self.clock.monotonic_ns() - self._began_ns) * self._speed)
-        for name, desk in self.desks.items():
+        for name in self.desks if product is None else (product,):
+            exchange = self.desks[name].exchange
             until = self._market_ns[name] + passed
-            if until > desk.exchange.now_ns:
-                desk.exchange.advance(until)
+            if until - exchange.now_ns >= MS:
+                exchange.advance(until)
 
     # --- requests ------------------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class Gateway:
             self._admit(asked, desk, now)
         if route.orders:
             desk.meter.orders(asked.key, route.orders, now)
-        self.advance()
+        self.advance(asked.product)
         return route.run(Call(desk, parameters, asked.key, now))
 
     def _admit(self, asked: Asked, desk: Desk, now: int) -> None:

@@ -237,6 +237,15 @@ def funding_rates(call: Call) -> Reply:
     return rows[-limit:]
 
 
+def open_interest(call: Call) -> Reply:
+    """GET openInterest: what the customers of this venue hold long, or short if that is more."""
+    market = call.market()
+    held = call.desk.memory.holdings(market.symbol)
+    lots = max(sum(q for q in held if q > 0), -sum(q for q in held if q < 0))
+    text = call.desk.figures(market.symbol).qty.text(lots)
+    return {"openInterest": text, "symbol": market.symbol, "time": call.now_ms}
+
+
 def funding_info(call: Call) -> Reply:
     """GET fundingInfo: interval and bounds."""
     return [
@@ -278,4 +287,5 @@ USDM_ROUTES = (
     Route("GET", "premiumIndex", premium, lambda p: 1 if "symbol" in p else 10),
     Route("GET", "fundingRate", funding_rates, 1),
     Route("GET", "fundingInfo", funding_info, 1),
+    Route("GET", "openInterest", open_interest, 1),
 )

@@ -94,6 +94,13 @@ class Memory:
         elif isinstance(told, Liquidation):
             self.liquidations.append(told)
 
+    def holdings(self, symbol: str) -> list[int]:
+        """Positions in `symbol`, signed lots, of all who ever ordered in it."""
+        found = (
+            self._exchange.account(key).positions.get(symbol) for key, name in self._traders if name == symbol
+        )
+        return [position.qty for position in found if position is not None]
+
     def traders(self) -> list[tuple[str, str]]:
         """Accounts and symbols that ever had an order."""
         return list(self._traders)

@@ -51,7 +51,7 @@ class ServedOptions:
 
 
 def check_host(host: str) -> None:
-    """ConfigError unless `host` is this machine's own: practice keys need no secret, so no one else may call."""
+    """ConfigError unless `host` is this machine's own: practice keys need no secret."""
     if host not in LOOPBACK:
         raise ConfigError(
             f"host {host!r}: the exchange listens on loopback only (127.0.0.1), "

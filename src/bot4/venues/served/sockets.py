@@ -151,7 +151,7 @@ class Sockets:
 def _named_streams(request: web.Request, path: str) -> list[str]:
     """The streams that the address itself names."""
     query = request.query
-    names = query.get("streams", "").split("/") + [query.get("listenKey", "")]
+    names = [*query.get("streams", "").split("/"), query.get("listenKey", "")]
     _, _, tail = path.partition("/ws/")
     names += tail.split("/")
     return [name for name in names if "@" in name or name.startswith("!") or len(name) == LISTEN_KEY]

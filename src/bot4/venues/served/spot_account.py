@@ -126,7 +126,7 @@ def status(call: Call) -> Reply:
 
 
 def restrictions(call: Call) -> Reply:
-    """GET sapi account/apiRestrictions: what the key may do. It may never withdraw unless the account says so."""
+    """GET sapi account/apiRestrictions: what the key may do; withdraw only if the account says so."""
     return {
         "ipRestrict": False,
         "createTime": call.now_ms,

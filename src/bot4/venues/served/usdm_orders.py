@@ -213,9 +213,10 @@ def place_batch(call: Call) -> Reply:
 def cancel_batch(call: Call) -> Reply:
     """DELETE batchOrders by `orderIdList` or `origClientOrderIdList`."""
     market = call.market()
-    name = "orderIdList" if "orderIdList" in call.parameters else "origClientOrderIdList"
+    sent = {name.lower(): name for name in call.parameters.names()}  # clients write these names both ways
+    name = "orderIdList" if "orderidlist" in sent else "origClientOrderIdList"
     try:
-        rows = json.loads(call.parameters.need(name))
+        rows = json.loads(call.parameters.need(sent.get(name.lower(), name)))
     except json.JSONDecodeError as error:
         raise mandatory(name) from error
     if not isinstance(rows, list) or not 0 < len(rows) <= MAX_BATCH["cancel"]:

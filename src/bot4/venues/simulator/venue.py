@@ -77,6 +77,8 @@ REASONS: dict[Refusal, int] = {
 }
 """Refusals of the core as reasons; any other is R_VENUE."""
 
+SPOT = Capabilities("spot", native_oco=True, amend=True, reduce_only=False)
+PERP = Capabilities("perp", amend=True)
 _TIFS = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "post": TimeInForce.POST}
 _FORCED = {"liquidation": c.R_LIQUIDATED, "adl": c.R_ADL}
 
@@ -89,11 +91,7 @@ class SimulatorVenue:
     def __init__(
         self, exchange: Exchange, account: str, perp: bool, clock: Clock, step_s: float = 0.01
     ) -> None:
-        self.capabilities = (
-            Capabilities("perp", amend=True)
-            if perp
-            else Capabilities("spot", native_oco=True, amend=True, reduce_only=False)
-        )
+        self.capabilities = PERP if perp else SPOT
         self._exchange = exchange
         self._account = account
         self._clock = clock
