@@ -200,10 +200,10 @@ def test_fault_plans_from_files(tmp_path):
     toml.write_text('[[rules]]\nmatch = { path = "*order", for = 2 }\ndo = { kind = "delay", ms = 5 }\n')
     assert read_plan(toml)[0].match.for_ == 2
     broken.write_text("[")
-    with pytest.raises(ConfigError, match="plan.json"):
+    with pytest.raises(ConfigError, match=r"plan\.json"):
         read_plan(broken)
     broken.write_text('[{"do": "dance"}]')
-    with pytest.raises(ConfigError, match=r"plan.json: rule 1\.do\.kind"):
+    with pytest.raises(ConfigError, match=r"plan\.json: rule 1\.do\.kind"):
         read_plan(broken)
     for wrong in (3, {"rules": 3}, [3], [{"do": "drop", "name": 3}], [{"do": "drop", "to": 1}], [{"do": 3}]):
         with pytest.raises(ConfigError):
