@@ -18,19 +18,18 @@ from bot4.venues.simulator.words import (
     Refusal,
     Refused,
     Request,
+    SelfTrade,
     TimeInForce,
 )
 
-CONDITIONAL = frozenset(
-    {
-        OrderType.STOP,
-        OrderType.STOP_LIMIT,
-        OrderType.TAKE_PROFIT,
-        OrderType.TAKE_PROFIT_LIMIT,
-        OrderType.TRAILING,
-    }
+CONDITIONAL = (
+    OrderType.STOP,
+    OrderType.STOP_LIMIT,
+    OrderType.TAKE_PROFIT,
+    OrderType.TAKE_PROFIT_LIMIT,
+    OrderType.TRAILING,
 )
-PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT)  # a tuple: found by identity
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 MAX_TICKS = 1 << 40
 
@@ -174,11 +173,11 @@ def columns(account_row: int, order_id: int, r: Request, left: int, price: int) 
         c.TYPE_LIMIT if price else c.TYPE_MARKET,
         c.TIF_IOC if ends else c.TIF_GTC,
         c.OF_REDUCE_ONLY if r.reduce_only or r.close_position else 0,
-        _POLICY[r.self_trade.value],
+        _POLICIES.index(r.self_trade),
         price,
         left,
         r.iceberg_qty,
     )
 
 
-_POLICY = {"none": 0, "expire_taker": 1, "expire_maker": 2, "expire_both": 3, "decrement": 4}
+_POLICIES = tuple(SelfTrade)  # in the order of SELF_* in `state_nb`

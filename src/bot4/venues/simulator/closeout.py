@@ -39,7 +39,7 @@ class Closeout:
     # --- mark and funding ------------------------------------------------------------------------------
 
     def mark(self, listing: Listing, price: Decimal | None = None) -> None:
-        """A new mark price in quote currency (None: the middle of the market's book), with what follows."""
+        """A new mark price in quote currency (None: the book's middle), and orders that wait for it."""
         price = price or listing.mid()
         if price is None or not listing.perp:
             return
@@ -49,7 +49,6 @@ class Closeout:
         listing.mark = Mark(listing.market.symbol, now, price, price, listing.rate_e8, due)
         self.bell.tell(listing.mark)
         self.desk.on_mark(listing, price / listing.market.tick)
-        self.check(listing)
 
     def pay_funding(self, listing: Listing) -> None:
         """Longs pay shorts the rate on their value at the mark; what rounding leaves goes to the market."""

@@ -175,7 +175,7 @@ class Desk:
         held.order.updated_ns = self.bell.now_ns
         self.tell(held, "amended")
         self._tell_lock(held)
-        listing.amend(held.slot, new.price, left)
+        listing.amend(held.slot, new.side, new.price, left)
         if not stays:
             self._carry_out(listing)
             if held.slot >= 0:
@@ -230,6 +230,8 @@ class Desk:
 
     def _carry_out(self, listing: Listing) -> None:
         replies = listing.replies()
+        if not replies:
+            return
         fills = [r for r in replies if r[_KIND] == c.EV_FILL]
         made = {r[_TRADE] for r in fills if r[_FLAGS] & c.FLAG_MAKER}
         both = {r[_TRADE] for r in fills if not r[_FLAGS] & c.FLAG_MAKER} & made
@@ -298,7 +300,12 @@ class Desk:
 
     def _show(self, held: Held, lots: int) -> None:
         """The public book shows `lots` of the order from now on."""
-        held.listing.show(side_index(held.request.side), held.request.price, lots - held.shown)
+        listing, r = held.listing, held.request
+        side = side_index(r.side)
+        if lots != held.shown:
+            listing.show(side, r.price, lots - held.shown)
+        if (lots == 0) != (held.shown == 0):
+            listing.stands(side, r.price, held.order.id, held.slot if lots else -1)
         held.shown = lots
 
     def shrink(self, held: Held, lots: int, traded: bool) -> None:

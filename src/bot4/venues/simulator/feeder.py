@@ -106,6 +106,8 @@ class Feeder:
         listing.feed(events, lo, hi, kind)
         self._desk.settle(listing)
         listing.feeding = None
+        if listing.mark is None:
+            self._closeout.mark(listing)
 
     # --- what happens by the clock -------------------------------------------------------------------
 
@@ -117,6 +119,10 @@ class Feeder:
                 self._next_mark = _after(due, self._realism.mark_every_ns)
                 for listing in self._listings:
                     self._closeout.mark(listing)
+                for (
+                    listing
+                ) in self._listings:  # not before all marks are new: positions answer for each other
+                    self._closeout.check(listing)
             if due == self._next_hit:
                 self._next_hit = due + self._wait()
                 self._arrive()
@@ -154,6 +160,7 @@ def _steps(events: Events) -> Iterator[tuple[int, int, int, int, int]]:
     flags = events["flags"].tolist()
     times = events["ts_venue"].tolist()
     numbers = events["instrument"].tolist()
+    events["instrument"] = 0  # each market's book knows one instrument: itself
     lo = 0
     while lo < len(kinds):
         hi = lo + 1

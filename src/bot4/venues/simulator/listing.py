@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from bot4.venues.simulator.realism import Realism
 from bot4.venues.simulator.tape import Tape
 from bot4.venues.simulator.words import DepthDiff, Mark, Market, Print, Quote, Refusal, Refused
 
+CAPACITY = 16_384  # orders in the book at once, all accounts together; another number compiles anew
 ACCOUNTS = 1024  # of one market; row 0 is nobody's
 _LEVELS = 16_384
 _BID, _ASK = 0, 1
@@ -47,8 +49,10 @@ class Listing:
         self.update_id = 1
         self.trade_id = 0
         self.quote: Quote | None = None
-        self.state = new_sim(1, _spec(), _params(realism), seed, realism.max_open, ACCOUNTS)
+        self.state = new_sim(1, _spec(), _params(realism), seed, CAPACITY, ACCOUNTS)
         self._spec = _spec()
+        self._prices: tuple[list[int], list[int]] = ([], [])  # at which account orders stand, ascending
+        self._queues: tuple[dict[int, dict[int, int]], dict[int, dict[int, int]]] = ({}, {})
         self._rows: dict[str, int] = {}
         self._dirty: dict[tuple[int, int], None] = {}
         self._out = np.zeros(512, EVENT_DTYPE)
@@ -81,7 +85,8 @@ class Listing:
 
     def place(self, *columns: int) -> int:
         """Match a new order, columns N_* of `venue_nb`; its slot, or -1 when the book has no room."""
-        self._order[:] = columns
+        self._order[: len(columns)] = columns
+        self._order[v.N_HINT] = self._hint(columns[v.N_SIDE], columns[v.N_PRICE])
         slot = v.venue_place_nb(self.state, self._spec, self._order, self.bell.now_ns)
         self._waiting = True
         return slot
@@ -90,9 +95,10 @@ class Listing:
         """Take a resting order out of the book."""
         return v.venue_cancel_nb(self.state, slot, order_id, self.bell.now_ns)
 
-    def amend(self, slot: int, price: int, left: int) -> None:
-        """Give a resting order another price or quantity left."""
-        v.venue_amend_nb(self.state, self._spec, slot, price, left, self.bell.now_ns)
+    def amend(self, slot: int, side: int, price: int, left: int) -> None:
+        """Give a resting order of a side another price or quantity left."""
+        hint = self._hint(side, price)
+        v.venue_amend_nb(self.state, self._spec, slot, price, left, hint, self.bell.now_ns)
         self._waiting = True
 
     def hold(self, key: str, lots: int) -> None:
@@ -105,7 +111,7 @@ class Listing:
 
     def reachable(self, *columns: int) -> tuple[int, int]:
         """What an order would take now if it came: lots, and their cost in ticks x lots."""
-        self._order[:] = columns
+        self._order[: len(columns)] = columns
         lots = v.venue_cost_nb(self.state, self._order, self._cost)
         return lots, int(self._cost[0])
 
@@ -122,8 +128,6 @@ class Listing:
 
     def show(self, side: int, price: int, change: int) -> None:
         """Account orders of book side `side` at `price` show `change` lots more."""
-        if change == 0:
-            return
         levels = self.shown[side]
         lots = levels.get(price, 0) + change
         if lots:
@@ -131,6 +135,30 @@ class Listing:
         else:
             del levels[price]
         self._dirty[side, price] = None
+
+    def stands(self, side: int, price: int, order_id: int, slot: int) -> None:
+        """An account order rests at a price, behind the others there; slot -1: no longer."""
+        queues = self._queues[side]
+        if slot >= 0:
+            if price not in queues:
+                insort(self._prices[side], price)
+                queues[price] = {}
+            queues[price][order_id] = slot
+            return
+        queue = queues[price]
+        del queue[order_id]
+        if not queue:
+            del queues[price]
+            del self._prices[side][bisect_left(self._prices[side], price)]
+
+    def _hint(self, side: int, price: int) -> int:
+        """The slot of the last account order that stands before a new one at `price`; -1: none does."""
+        which = side_index(side)
+        prices = self._prices[which]
+        at = bisect_left(prices, price) if which == _BID else bisect_right(prices, price) - 1
+        if not 0 <= at < len(prices):
+            return -1
+        return next(reversed(self._queues[which][prices[at]].values()))
 
     def publish(self) -> None:
         """Tell the levels that changed since the last call, and the quote if it did."""

@@ -115,6 +115,7 @@ def new_sim(
 
 def _set_ctl(ctl: np.ndarray[Any, Any], params: SimParams, seed: int) -> None:
     ctl[s.C_CAP] = s.I64_MAX
+    ctl[s.C_HINT] = -1
     ctl[s.C_SEED] = np.array([seed & (2**64 - 1)], np.uint64).view(np.int64)[0]
     ctl[s.C_BARS] = params.bars
     ctl[s.C_PARTIAL] = params.partial_fill

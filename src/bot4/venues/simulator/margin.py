@@ -29,22 +29,26 @@ def maintenance(listing: Listing, pos: Position, price: Decimal) -> Decimal:
     return abs(value_at(listing, pos.qty, price)) * listing.market.maintenance
 
 
-def initial(bank: Bank, account: Account, listing: Listing, more: tuple[int, Decimal] = (1, ZERO)) -> Decimal:
-    """Initial margin of a perp: the larger of what long and short side would be if all open orders filled.
-
-    `more`: side and value of an order that is asked for. The margin of an isolated position stands in
-    the position already.
-    """
+def _sides(bank: Bank, account: Account, listing: Listing) -> tuple[Position, Decimal, Decimal, Decimal]:
+    """A position, its signed value at the mark, and the value of open buys and of open sells."""
     symbol = listing.market.symbol
     pos = bank.position(account, symbol)
     held = value_at(listing, pos.qty, mark_of(listing)) if pos.qty else ZERO
     book = bank.open_side(account.key, symbol)
-    buys = book.cost[1] * listing.unit + (more[1] if more[0] > 0 else ZERO)
-    sells = book.cost[-1] * listing.unit + (more[1] if more[0] < 0 else ZERO)
+    return pos, held, book.cost[1] * listing.unit, book.cost[-1] * listing.unit
+
+
+def _need(pos: Position, held: Decimal, buys: Decimal, sells: Decimal) -> Decimal:
     need = max(abs(held + buys), abs(held - sells), abs(held))
-    if pos.isolated:
-        need -= abs(held)
-    return need / pos.leverage
+    return (need - abs(held) if pos.isolated else need) / pos.leverage
+
+
+def initial(bank: Bank, account: Account, listing: Listing) -> Decimal:
+    """Initial margin of a perp: the larger of what long and short side would be if all open orders filled.
+
+    The margin of an isolated position stands in the position already.
+    """
+    return _need(*_sides(bank, account, listing))
 
 
 def cross_equity(bank: Bank, account: Account, quote: str, but: Listing | None = None) -> Decimal:
@@ -81,11 +85,16 @@ def free_margin(bank: Bank, account: Account, quote: str) -> Decimal:
 
 def allows(bank: Bank, account: Account, listing: Listing, side: int, value: Decimal) -> bool:
     """Whether the free margin carries an order of `value` more; one that needs no more always passes."""
-    before = initial(bank, account, listing)
-    after = initial(bank, account, listing, (side, value))
-    if after <= before:
+    pos, held, buys, sells = _sides(bank, account, listing)
+    before = _need(pos, held, buys, sells)
+    needed = _need(pos, held, buys + value, sells) if side > 0 else _need(pos, held, buys, sells + value)
+    if needed <= before:
         return True
-    return free_margin(bank, account, listing.market.quote) >= after - before
+    quote = listing.market.quote
+    for other in bank.active(account.key, quote):
+        if other is not listing:
+            needed += initial(bank, account, other)
+    return cross_equity(bank, account, quote) >= needed
 
 
 def liquidation_price(bank: Bank, account: Account, listing: Listing) -> Decimal | None:

@@ -13,7 +13,7 @@ from bot4.venues.simulator.words import Execution, Order, Refusal, Refused, Requ
 
 HISTORY = 10_000  # ended orders kept of each account and market
 TRADES = 50_000
-ENDED = frozenset({State.FILLED, State.CANCELED, State.REJECTED, State.EXPIRED})
+ENDED = (State.FILLED, State.CANCELED, State.REJECTED, State.EXPIRED)
 
 
 @dataclass(slots=True, eq=False)

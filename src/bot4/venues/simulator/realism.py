@@ -37,14 +37,13 @@ class Realism:
     leverage: int = 20
     practice_funds: Decimal = Decimal(100_000)  # of each quote asset in each wallet
     insurance: Decimal = Decimal(1_000_000)  # of each quote asset
-    max_open: int = 16_384  # orders alive at once in one market, all accounts together
 
     def __post_init__(self) -> None:
         not_negative = (
             *("impact_y", "daily_vol", "day_volume", "entry_ns", "response_ns", "latency_sigma"),
             *("fill_rate", "practice_funds", "insurance"),
         )
-        positive = ("queue_power", "fill_a", "fill_b", "mark_every_ns", "leverage", "max_open")
+        positive = ("queue_power", "fill_a", "fill_b", "mark_every_ns", "leverage")
         wrong = [name for name in not_negative if not getattr(self, name) >= 0]
         wrong += [name for name in positive if not getattr(self, name) > 0]
         if wrong:

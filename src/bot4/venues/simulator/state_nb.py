@@ -104,6 +104,7 @@ C_DAY = 17  # newest day in the 30-day volume
 C_TURNOVER = 18  # sum of the days, money units
 C_TIERS = 19  # rows of the fee table in use
 C_DAYS = 20  # 30 days of turnover
+C_HINT = 51  # slot behind which an order that is about to rest belongs, or before; -1: unknown
 C_SHARED = 50  # 1: several accounts, whose orders trade with each other
 C_SIZE = 56
 

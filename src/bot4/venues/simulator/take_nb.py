@@ -6,8 +6,9 @@ from bot4.model.codes_nb import FLAG_GAP, R_IOC, R_SELF, TIF_IOC, TYPE_LIMIT, TY
 from bot4.venues.simulator.accounts_nb import take_shared
 from bot4.venues.simulator.fills_nb import end, fill
 from bot4.venues.simulator.rules_nb import list_of, within_limit
-from bot4.venues.simulator.slots_nb import slot_move
+from bot4.venues.simulator.slots_nb import slot_link_behind, slot_unlink
 from bot4.venues.simulator.state_nb import (
+    C_HINT,
     C_PARTIAL,
     C_SHARED,
     FRONT_BITS,
@@ -60,7 +61,8 @@ def rest_or_end(sim: Sim, slot: int) -> None:
         orders[slot, O_FRONT] = level << FRONT_BITS
         orders[slot, O_TRADED] = 0
         orders[slot, O_SHOWN] = min(orders[slot, O_PEAK], orders[slot, O_LEFT])
-        slot_move(sim, slot, which)
+        slot_unlink(sim, slot)
+        slot_link_behind(sim, slot, which, sim["ctl"][C_HINT])
 
 
 @kernel

@@ -16,6 +16,7 @@ from bot4.venues.simulator.sim_nb import sim_market_nb, sim_pop_reply_nb
 from bot4.venues.simulator.slots_nb import slot_link, slot_move, slot_release, slot_take
 from bot4.venues.simulator.state_nb import (
     C_COUNT,
+    C_HINT,
     C_NOW,
     L_ASK,
     L_BID,
@@ -52,7 +53,8 @@ N_POLICY = 6
 N_PRICE = 7
 N_QTY = 8
 N_PEAK = 9
-N_ORDER = 10
+N_HINT = 10  # slot behind which it belongs where it rests, -1: unknown
+N_ORDER = 11
 
 
 @kernel
@@ -84,6 +86,7 @@ def venue_place_nb(state: SimState, spec: Array, order: Array, now: int) -> int:
     if slot < 0:
         return -1
     _write(sim, slot, order)
+    sim["ctl"][C_HINT] = order[N_HINT]
     slot_link(sim, slot, L_FLIGHT)
     take_from_book(sim, spec, slot)
     return slot
@@ -101,7 +104,9 @@ def venue_cancel_nb(state: SimState, slot: int, order_id: int, now: int) -> bool
 
 
 @kernel
-def venue_amend_nb(state: SimState, spec: Array, slot: int, price: int, left: int, now: int) -> bool:
+def venue_amend_nb(
+    state: SimState, spec: Array, slot: int, price: int, left: int, hint: int, now: int
+) -> bool:
     """Give a resting order another price or quantity; whether it kept its place in the queue.
 
     Only less at the same price keeps it; everything else is matched as if it came now.
@@ -114,6 +119,7 @@ def venue_amend_nb(state: SimState, spec: Array, slot: int, price: int, left: in
         orders[slot, O_SHOWN] = min(orders[slot, O_SHOWN], left)
         return True
     slot_move(sim, slot, L_FLIGHT)
+    sim["ctl"][C_HINT] = hint
     orders[slot, O_PRICE] = price
     orders[slot, O_LEFT] = left
     take_from_book(sim, spec, slot)
