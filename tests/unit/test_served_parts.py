@@ -25,7 +25,7 @@ from bot4.venues.served.faults_plan import read_plan, rule_of, rules_of
 from bot4.venues.served.figures import Figures, Scale, amount, number, places
 from bot4.venues.served.limits import Limits, Meter
 from bot4.venues.served.listen_keys import VALID_MS, ListenKeys
-from bot4.venues.served.listing import Moved, perp_market, spot_market
+from bot4.venues.served.listing import Moved, generated_exchanges, perp_market, spot_market
 from bot4.venues.served.parameters import (
     Parameters,
     check_signature,
@@ -293,3 +293,14 @@ def test_the_command_in_process_shows_a_status_line(monkeypatch, capsys):
     assert serve(**(OPTIONS | {"as_json": False})) is None
     shown = capsys.readouterr().out
     assert "http://127.0.0.1:" in shown and "orders" in shown
+
+
+def test_each_generated_market_has_a_book_of_its_own():
+    """Events of a second market once reached the compiled core under their own number and wrote past it."""
+    for exchange in generated_exchanges(3, 10**18).values():
+        exchange.advance(10**18 + 2 * 10**9)
+        for symbol, mid in (("BTCUSDT", 60_000), ("ETHUSDT", 3_000)):
+            market, quote = exchange.markets[symbol], exchange.quote(symbol)
+            assert quote.bid < quote.ask
+            assert abs(quote.bid * market.tick / mid - 1) < Decimal("0.05")
+            assert exchange.recent_trades(symbol, 1)
