@@ -320,7 +320,7 @@ class World:
         until = self.now + 60 * SECOND
         while self.now < until:
             for _ in range(200):
-                moved = any([self.ask(k, 0, healthy=True) for k in range(3)])
+                moved = sum(self.ask(k, 0, healthy=True) for k in range(3)) > 0
                 while self.waiting:
                     self.deliver(0, 1)
                     moved = True

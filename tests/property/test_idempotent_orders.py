@@ -2,10 +2,11 @@
 
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from desk_scene import Scene, cid, order_row, running
+from desk_scene import PERP, Scene, cid, order_row, running
 from virtual_time import run_virtual
 
 from bot4.execution.idempotency import Intents
@@ -15,6 +16,7 @@ from bot4.ports.venue import Capabilities
 from bot4.ports.venue_fake import FakeExchange
 
 N, CRASHES = 1_000, 10
+MANY = [replace(PERP, symbol=f"C{k}-USDT-PERP") for k in range(20)]
 
 
 class Lossy:
@@ -29,7 +31,9 @@ class Lossy:
 
 def intent_row(id, k):
     """Order number `id` for intent number `k`, which its price tells apart at the venue."""
-    return order_row(id, side=c.SELL, purpose=c.FOR_TARGET, reduce=True, price=600_000 + k)
+    return order_row(
+        id, side=c.SELL, purpose=c.FOR_TARGET, reduce=True, price=600_000 + k, inst=k % len(MANY)
+    )
 
 
 def test_lost_replies_retries_and_crashes_leave_exactly_as_many_orders_as_intents():
@@ -42,7 +46,9 @@ def test_lost_replies_retries_and_crashes_leave_exactly_as_many_orders_as_intent
     def life(last, stay, retries):
         async def main(clock):
             exchange.now = clock.now_ns
-            s = Scene(clock, store=store, exchange=exchange, capabilities=Capabilities("perp"))
+            s = Scene(
+                clock, store=store, exchange=exchange, instruments=MANY, capabilities=Capabilities("perp")
+            )
             s.venue.script = {"submit": Lossy(rng, "lost"), "order": Lossy(rng, "unreachable")}
             s.venue.delays["submit"] = 0.001
             async with running(s):
@@ -62,7 +68,7 @@ def test_lost_replies_retries_and_crashes_leave_exactly_as_many_orders_as_intent
         return run_virtual(main)
 
     for at in sorted(rng.sample(range(1, N), CRASHES)):
-        life(at, 0.03, 0)
+        life(at, 0.02, 0)
     s = life(N, 90, 3)
     prices = [o.price for o in exchange.orders.values()]
     assert len(prices) == len(set(prices)) == exchange.placed == N

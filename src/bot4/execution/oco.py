@@ -61,7 +61,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """One action; `leg` 0 or 1 (of a hedge: the leg whose fill was too much), `lots` where it takes a size."""
+    """One action on `leg` 0 or 1 (a hedge: the leg that filled too much), `lots` where it takes a size."""
 
     verb: Verb
     leg: int
