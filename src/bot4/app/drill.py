@@ -33,27 +33,20 @@ from bot4.app.commands.trade import open_venue
 from bot4.app.config import Config
 from bot4.app.drill_books import Books, Exchange
 from bot4.app.trading import Surroundings, Task, trade
-from bot4.engine.build import new_engine, new_simulator
-from bot4.engine.live import LiveDriver
-from bot4.engine.live_frames import BinanceParsers
 from bot4.engine.state import Engine
 from bot4.execution.desk import Desk
-from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.session import Figures
 from bot4.model.approved import ApprovedOrder
 from bot4.model.errors import OperatorError
-from bot4.model.instrument import Instrument
 from bot4.model.times import NS
 from bot4.ports.alarm import Level
-from bot4.ports.journal import FakeJournal
 from bot4.ports.venue import MarketBatch, OrderReport, Venue
-from bot4.research.backtest import plan_for
-from bot4.research.session import Chosen, LoadedModel, Session, load
+from bot4.research.session import Chosen, LoadedModel, Session
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
 from bot4.venues.binance.endpoints import USDM_LIMITS
 from bot4.venues.served.limits import Limits
-from bot4.venues.served.listing import generated_exchanges, perp_market
+from bot4.venues.served.listing import generated_exchanges
 from bot4.venues.served.server import ServedOptions, ServedVenue
 
 OWNER = "drill"
@@ -244,33 +237,6 @@ def start_trader(setup: Setup, blow: Blow) -> Trader:
     os.close(told_write)
     os.close(go_read)
     return Trader(pid, born, told_read, go_write)
-
-
-def warm(settings: Config, chosen: Chosen) -> None:
-    """Load every kernel that a trader uses, here: what is forked has them already."""
-    market = perp_market("BTC", "0.10", "0.001")
-    instrument = Instrument(
-        SYMBOL,
-        "binance-usdm",
-        market.base,
-        market.quote,
-        "perp",
-        market.tick,
-        market.lot,
-        market.lot,
-        market.lot * market.max_qty,
-        market.min_notional,
-    )
-    plan = plan_for(
-        settings.values, chosen, (instrument,), bars=False, bar_ns=NS["s"], start=0, end=NS["s"], seed=1
-    )
-    engine = new_engine(settings.values, plan, load(None).trees)
-    sim = new_simulator(settings.values, plan)
-    driver = LiveDriver(engine, sim, FakeJournal(), chosen.native)
-    driver.timer(1)
-    equity_nb(engine.ledger, engine.spec)
-    conserved_nb(engine.ledger)
-    BinanceParsers().parser("BTCUSDT", 0, instrument).parse(b"")
 
 
 def start_exchange(seed: int, log: Path) -> tuple[int, int]:

@@ -14,8 +14,10 @@ from bot4.app import config as configuration
 from bot4.app.config import Config
 from bot4.engine.build import Plan, new_engine, new_simulator
 from bot4.engine.live import LiveDriver
+from bot4.engine.live_frames import BinanceParsers
 from bot4.execution.desk import Desk
 from bot4.execution.settings import DeskSettings
+from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.agreement import balance_of
 from bot4.live.recovery import Recovered, recover
 from bot4.live.session import Figures, LiveSession, Parts, Rhythm
@@ -25,6 +27,7 @@ from bot4.model.times import NS, duration_ns
 from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
+from bot4.ports.journal import FakeJournal
 from bot4.ports.venue import Venue
 from bot4.research.backtest import plan_for
 from bot4.research.session import (
@@ -36,6 +39,7 @@ from bot4.research.session import (
     describe,
     describe_live,
     epoch_block,
+    load,
     model_of,
 )
 from bot4.safety.killswitch import KillSwitch
@@ -96,6 +100,21 @@ def sole_writer(folder: Path) -> Iterator[None]:
                 f"another process trades from {folder}; stop it first, or name another folder"
             ) from None
         yield
+
+
+def warm(settings: Config, chosen: Chosen, count: int) -> None:
+    """Compile or load every kernel that trading `count` instruments uses, before any connection is open."""
+    step = Decimal("0.001")
+    some = [
+        Instrument(f"W{k}-USDT-PERP", "none", f"W{k}", "USDT", "perp", step, step, step, step * 10**6, step)
+        for k in range(count)
+    ]
+    plan = plan_for(settings.values, chosen, tuple(some), bars=False, bar_ns=BAR, start=0, end=BAR, seed=1)
+    engine = new_engine(settings.values, plan, load(None).trees)
+    LiveDriver(engine, new_simulator(settings.values, plan), FakeJournal(), chosen.native).timer(1)
+    equity_nb(engine.ledger, engine.spec)
+    conserved_nb(engine.ledger)
+    BinanceParsers().parser("WUSDT", 0, some[0]).parse(b"")
 
 
 async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Instrument, ...]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bot4.app import bootstrap, drill_flip
-from bot4.app.drill import Drill, Score, Setup, start_exchange, warm
+from bot4.app.drill import Drill, Score, Setup, start_exchange
+from bot4.app.trading import warm
 from bot4.model.errors import ConfigError, SafetyError
 from bot4.research.replay import compare
 from bot4.research.session import choose, load
@@ -48,7 +49,7 @@ def kill(*, times: int, seed: int, out: Path | None, as_json: bool) -> dict[str,
             raise ConfigError(f"{folder} is there already; name another folder with --out")
         with bootstrap.progress(as_json) as bar:
             bar(0, times, "loading kernels, starting the exchange")
-            warm(settings, choose(strategy))
+            warm(settings, choose(strategy), 1)
             exchange, port = start_exchange(seed, base / "exchange.log")
             try:
                 setup = Setup(port, folder, settings, choose(strategy), load(None), log)

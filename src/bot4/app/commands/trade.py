@@ -13,7 +13,7 @@ from bot4.app.commands.stop import control_dir
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
 from bot4.app.switch import StderrAlarm, kill_switch
-from bot4.app.trading import Surroundings, Task, trade
+from bot4.app.trading import Surroundings, Task, trade, warm
 from bot4.engine.live_frames import BinanceParsers
 from bot4.execution.desk import Desk
 from bot4.live.session import Figures
@@ -134,6 +134,8 @@ def trade_here(
     perp = there.capabilities.market == "perp"
     named = tuple(symbols) or ("BTC-USDT-PERP" if perp else "BTC-USDT",)
     task = Task(named, settings, chosen, load(model), seed, folder, adopt, duration)
+    with bootstrap.progress(as_json):
+        warm(settings, chosen, len(named))
     with kill_switch() as switch, LiveView(quiet=as_json) as view:
         screen = Screen(view, chosen.spec, None if duration is None else duration / 1e9)
         around = Surroundings(SystemClock(), StderrAlarm(), switch, screen.show)
