@@ -57,6 +57,10 @@ def oracle(control, params, spec, it, now, ref, opened, pos, red, verdicts):
             return c.R_NOT_ENABLED
         if control["mode"]:
             return c.R_MODE
+        if control["reconciled"] != 1:
+            return c.R_NOT_RECONCILED
+        if control["private_down"]:
+            return c.R_PRIVATE_DOWN
     if it["side"] not in (-1, 1) or not (
         1 <= it["type"] <= 3 and 1 <= it["tif"] <= 3 and 1 <= it["purpose"] <= 6
     ):
@@ -108,6 +112,7 @@ def test_gate_equals_oracle_and_lets_no_risk_through():
         control["killed"], control["enabled"], control["mode"] = (
             rare([0], 1), rare([1], 0), rare([0], 1, 2, 3)
         )  # fmt: skip
+        control["reconciled"], control["private_down"] = rare([1], 0, 2), rare([0], 1)
         spec["min_qty"], spec["max_qty"], spec["min_notional"] = 2, 60, 12_000
         spec["money_mult"], spec["kind"] = rare([5], 0, -1), pick([0, 1])
         it["price"], it["stop_price"], it["qty"] = num(900, 1100), num(900, 1100), num(1, 64)
@@ -125,7 +130,8 @@ def test_gate_equals_oracle_and_lets_no_risk_through():
         assert got == expected, (now, _dict(it), was, ref, opened, pos, red, verdicts)
         seen[got] += 1
         raises = it["action"] == c.ACT_NEW and not it["flags"] & c.OF_REDUCE_ONLY
-        if raises and (was["killed"] or was["mode"] or not was["enabled"] or not verdicts or any(verdicts)):
+        shut = was["killed"] or was["mode"] or not was["enabled"] or was["private_down"]
+        if raises and (shut or was["reconciled"] != 1 or not verdicts or any(verdicts)):
             assert got != c.R_OK
         fresh = got == c.R_OK and it["action"] == c.ACT_NEW
         assert control["next_order_id"] == was["next_order_id"] + fresh
@@ -138,7 +144,8 @@ def test_gate_equals_oracle_and_lets_no_risk_through():
     assert {
         c.R_OK, c.R_KILLED, c.R_MODE, c.R_NOT_ENABLED, c.R_UNCHECKED, c.R_ORDER_RATE, c.R_TOO_MANY_ORDERS,
         c.R_QTY_LOT, c.R_MIN_QTY, c.R_MAX_QTY, c.R_MIN_NOTIONAL, c.R_PRICE_BAND, c.R_REDUCE_ONLY,
-        c.R_SHORT_SPOT, c.R_OVERFLOW, c.R_MAX_ORDER, c.R_HEAT, c.R_PRICE_TICK,
+        c.R_SHORT_SPOT, c.R_OVERFLOW, c.R_MAX_ORDER, c.R_HEAT, c.R_PRICE_TICK, c.R_NOT_RECONCILED,
+        c.R_PRIVATE_DOWN,
     } - reached == set()  # fmt: skip
 
 
@@ -146,9 +153,9 @@ def test_no_combination_of_state_and_verdicts_lets_new_risk_pass():
     n = 2_000 if NO_JIT else 100_000
     rng = np.random.default_rng(5)
     s = new_safety(gate_params(2**62, max_open_orders=2**40, max_orders_window=2**40))
-    state = np.zeros((n, 3), np.int64)  # killed, enabled, mode
-    state[:, 1] = 1
-    odd = rng.random((n, 3)) < 0.3
+    state = np.zeros((n, 5), np.int64)  # killed, enabled, mode, reconciled, private_down
+    state[:, [1, 3]] = 1
+    odd = rng.random((n, 5)) < 0.3
     state[odd] = rng.integers(-3, 5, odd.sum())
     verdicts = np.where(rng.random((n, 4)) < 0.2, rng.integers(-2, c.N_REASONS + 9, (n, 4)), 0)
     counts = rng.integers(-1, 6, n)
@@ -159,7 +166,12 @@ def test_no_combination_of_state_and_verdicts_lets_new_risk_pass():
     reasons = np.zeros(n, np.int64)
     _gate_many(s, specs, intents, state, verdicts, counts, np.zeros(1, ORDER_DTYPE), reasons)
     chosen = np.arange(4) < counts[:, None]
-    clean = (state == [0, 1, 0]).all(axis=1) & (counts > 0) & (counts <= 4) & ~(verdicts * chosen).any(axis=1)
+    clean = (
+        (state == [0, 1, 0, 1, 0]).all(axis=1)
+        & (counts > 0)
+        & (counts <= 4)
+        & ~(verdicts * chosen).any(axis=1)
+    )
     assert ((reasons == c.R_OK) == clean).all()
     assert 0 < clean.sum() < n
 
@@ -171,4 +183,6 @@ def _gate_many(s, specs, intents, state, verdicts, counts, orders, reasons):
         control["killed"] = state[k, 0]
         control["enabled"] = state[k, 1]
         control["mode"] = state[k, 2]
+        control["reconciled"] = state[k, 3]
+        control["private_down"] = state[k, 4]
         reasons[k] = gate_nb(s, specs[0], intents, 0, k, 100, 0, 0, 0, verdicts[k], counts[k], orders, 0)

@@ -29,6 +29,10 @@ def apply(led, spec, event):
     kind, inst, side, price, qty, extra = event
     if kind == "fill":
         return nb.apply_fill_nb(led, spec, inst, side, price, qty, extra, price)
+    if kind == "adopt":
+        return nb.adopt_nb(led, spec, inst, side * qty, price, price)
+    if kind == "transfer":
+        return nb.transfer_nb(led, extra)
     return nb.apply_funding_nb(led, spec, inst, extra, price)
 
 
@@ -38,6 +42,10 @@ def keep(books, event):
     worth = Decimal(price * MULTS[inst])
     if kind == "fill":
         books.fill(NAMES[inst], side, worth, Decimal(qty), Decimal(extra))
+    elif kind == "adopt":
+        books.adopt(NAMES[inst], Decimal(side * qty), worth)
+    elif kind == "transfer":
+        books.transfer(Decimal(extra))
     else:
         books.funding(NAMES[inst], Decimal(extra).scaleb(-8), worth)
 
@@ -66,8 +74,21 @@ fundings = st.tuples(
 )
 
 
+adoptions = st.tuples(
+    st.just("adopt"),
+    st.integers(0, 2),
+    st.sampled_from([1, 0, -1]),
+    st.integers(1, 10**5),
+    st.integers(1, 10**5),
+    st.just(0),
+)
+transfers = st.tuples(
+    st.just("transfer"), st.just(0), st.just(0), st.just(1), st.just(0), st.integers(-(10**6), 10**6)
+)
+
+
 @settings(max_examples=60 if SLOW else 400, deadline=None)
-@given(st.lists(st.one_of(fills, fills, fundings), max_size=60))
+@given(st.lists(st.one_of(fills, fills, fundings, adoptions, transfers), max_size=60))
 def test_any_sequence_is_conserved_and_equals_the_books(events):
     spec = spec_of()
     led = new_ledger(3, CAPITAL)

@@ -11,7 +11,8 @@ from bot4.execution.state import new_orders
 from bot4.model import codes_nb as c
 
 NO_JIT = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-LIVE = {c.ST_PENDING, c.ST_WORKING, c.ST_PARTIAL, c.ST_CANCELING}
+KNOWN = {c.ST_PENDING, c.ST_WORKING, c.ST_PARTIAL, c.ST_CANCELING}
+LIVE = KNOWN | {c.ST_UNKNOWN}
 N_INST = 2
 CAP = 16
 
@@ -38,10 +39,16 @@ class Model:
     def ack(self, k):
         if k in self.orders and self.orders[k]["status"] == c.ST_CANCELING:
             return 1
+        if k in self.orders and self.orders[k]["status"] == c.ST_UNKNOWN:
+            self.orders[k]["status"] = c.ST_PARTIAL if self.orders[k]["filled"] else c.ST_WORKING
+            return 1
         return self.move(k, {c.ST_PENDING}, c.ST_WORKING)
 
+    def lost(self, k):
+        return self.move(k, KNOWN, c.ST_UNKNOWN)
+
     def mark(self, k):
-        return self.move(k, LIVE - {c.ST_CANCELING}, c.ST_CANCELING)
+        return self.move(k, KNOWN - {c.ST_CANCELING}, c.ST_CANCELING)
 
     def cancel(self, k):
         return self.move(k, LIVE, c.ST_CANCELED)
@@ -68,7 +75,7 @@ class Model:
             order["fees"] += fee
             if order["filled"] == order["qty"]:
                 order["status"] = c.ST_FILLED
-            elif order["status"] in (c.ST_PENDING, c.ST_WORKING):
+            elif order["status"] in (c.ST_PENDING, c.ST_WORKING, c.ST_UNKNOWN):
                 order["status"] = c.ST_PARTIAL
             return order["qty"] - order["filled"]
         self.bad += 1
@@ -104,6 +111,7 @@ def _check(o, model, positions):
         if order["status"] in LIVE:
             left, sell, inst = order["qty"] - order["filled"], order["side"] < 0, order["instrument"]
             counts[inst, ob.C_WORKING] += 1
+            counts[inst, ob.C_UNKNOWN] += order["status"] == c.ST_UNKNOWN
             counts[inst, ob.C_BUY + sell] += left
             if order["flags"]:
                 counts[inst, ob.C_REDUCE_BUY + sell] += left
@@ -125,7 +133,7 @@ ORDER = st.tuples(
 )
 STEP = st.one_of(
     st.tuples(st.just("approve"), ORDER),
-    st.tuples(st.sampled_from(["ack", "mark", "cancel", "reject"]), st.integers(0, 12)),
+    st.tuples(st.sampled_from(["ack", "mark", "cancel", "reject", "lost"]), st.integers(0, 12)),
     st.tuples(
         st.just("fill"),
         st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 6), st.integers(0, 9)),
@@ -161,10 +169,10 @@ def test_random_events_equal_the_model(steps, rnd):
         elif kind == "again":
             continue
         else:
-            args = {"ack": (ts,), "mark": (ts,), "cancel": (c.R_VENUE, ts), "reject": (c.R_VENUE, ts)}[kind]
+            args = (ts,) if kind in ("ack", "mark") else (c.R_VENUE, ts)
             call = {
                 "ack": ob.on_ack_nb, "mark": ob.mark_canceling_nb, "cancel": ob.on_cancel_nb,
-                "reject": ob.on_reject_nb,
+                "reject": ob.on_reject_nb, "lost": ob.on_unknown_nb,
             }[kind]  # fmt: skip
             changed = call(o, arg, *args)
             assert changed == getattr(model, kind)(arg)

@@ -24,7 +24,7 @@ from bot4.venues.simulator import (
     take_nb,
 )
 from bot4.venues.simulator.make import SimParams, new_sim
-from bot4.venues.simulator.state_nb import C_LOST, I64_MAX, M_POS
+from bot4.venues.simulator.state_nb import C_LOST, I64_MAX
 
 MINUTE = 60_000_000_000
 SHARED = Path(os.environ.get("BOT4_SHARED") or Path(__file__).resolve().parents[2] / "../shared")
@@ -138,7 +138,7 @@ def check(replies, orders, sim):
             assert abs(after) < abs(position)
             assert after * position >= 0
         position = after
-    assert position == sim.core[0]["meta"][0, M_POS]
+    assert position == sim.core[0]["held"][0, 0]
 
 
 def case(bars, seed, n_events, n_orders, **params):

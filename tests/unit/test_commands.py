@@ -23,13 +23,14 @@ from bot4.ports.journal import FakeJournal
 from bot4.research import session as sessions
 from bot4.research.backtest import Backtest, bar_interval, new_journal_folder
 from bot4.research.gather import read_record
-from bot4.research.paper import Paper, RecordedSource
+from bot4.research.paper import Paper
 from bot4.research.replay import Refold, compare, open_data
 from bot4.research.session import choose, load
 from bot4.research.verify import corrupt_after, verify_no_look_ahead
 from bot4.safety.killswitch import KillSwitch
 from bot4.storage.journal import FileJournal, JournalReader
 from bot4.storage.lake import Dataset
+from bot4.venues.simulator.sources import RecordedSource
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import engine_scene as scene

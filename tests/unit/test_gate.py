@@ -31,6 +31,7 @@ class Case:
             )
         )
         enable_nb(self.s)
+        self.s.control[0]["reconciled"] = 1
         self.specs = np.zeros(1, INSTRUMENT_DTYPE)
         self.spec(min_qty=2, max_qty=500, min_notional=3000, money_mult=10, kind=1)
         self.intents = np.zeros(2, INTENT_DTYPE)
@@ -103,6 +104,10 @@ REFUSALS = [
     ("pause", c.R_MODE, lambda k: k.control(mode=c.MODE_PAUSE)),
     ("emergency", c.R_MODE, lambda k: k.control(mode=c.MODE_EMERGENCY)),
     ("unknown mode", c.R_MODE, lambda k: k.control(mode=-1)),
+    ("not reconciled", c.R_NOT_RECONCILED, lambda k: k.control(reconciled=0)),
+    ("odd reconciled", c.R_NOT_RECONCILED, lambda k: k.control(reconciled=2)),
+    ("mode before reconciled", c.R_MODE, lambda k: k.control(mode=c.MODE_PAUSE, reconciled=0)),
+    ("private stream down", c.R_PRIVATE_DOWN, lambda k: k.control(private_down=1)),
     ("zero side", c.R_UNCHECKED, lambda k: k.intent(side=0)),
     ("odd side", c.R_UNCHECKED, lambda k: k.intent(side=2)),
     ("no type", c.R_UNCHECKED, lambda k: k.intent(type=0)),

@@ -43,6 +43,7 @@ def context(**kw):
 def state():
     s = new_safety(gate_params(10**5 * 10**8))
     enable_nb(s)
+    s.control[0]["reconciled"] = 1
     return s
 
 

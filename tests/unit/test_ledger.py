@@ -27,7 +27,7 @@ def fill(led, spec, *args):
 
 
 def test_records_hold_no_padding():
-    assert ACCOUNT_DTYPE.itemsize == 17 * 8
+    assert ACCOUNT_DTYPE.itemsize == 19 * 8
     assert POSITION_DTYPE.itemsize == 13 * 8
 
 

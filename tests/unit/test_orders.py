@@ -35,6 +35,7 @@ EVENTS = {
     "cancel": lambda o: ob.on_cancel_nb(o, 1, c.R_VENUE, now(o)),
     "reject": lambda o: ob.on_reject_nb(o, 1, c.R_POST_WOULD_TAKE, now(o)),
     "mark": lambda o: ob.mark_canceling_nb(o, 1, now(o)),
+    "lost": lambda o: ob.on_unknown_nb(o, 1, c.R_TIMEOUT, now(o)),
     "part": lambda o: ob.on_fill_nb(o, 1, 100, 4, 2, now(o)),
     "full": lambda o: ob.on_fill_nb(o, 1, 100, 10, 2, now(o)),
 }
@@ -73,6 +74,23 @@ PATHS = [
     ("cancel part", c.ST_CANCELED, 1),  # late: applied and counted
     ("cancel full", c.ST_FILLED, 1),
     ("reject part", c.ST_REJECTED, 1),
+    ("lost", c.ST_UNKNOWN, 0),
+    ("ack lost", c.ST_UNKNOWN, 0),
+    ("part lost", c.ST_UNKNOWN, 0),
+    ("mark lost", c.ST_UNKNOWN, 0),
+    ("lost lost", c.ST_UNKNOWN, 1),
+    ("lost mark", c.ST_UNKNOWN, 1),
+    ("lost ack", c.ST_WORKING, 0),
+    ("part lost ack", c.ST_PARTIAL, 0),
+    ("mark lost ack", c.ST_WORKING, 0),
+    ("lost part", c.ST_PARTIAL, 0),
+    ("lost full", c.ST_FILLED, 0),
+    ("lost cancel", c.ST_CANCELED, 0),
+    ("lost reject", c.ST_REJECTED, 0),
+    ("part lost reject", c.ST_UNKNOWN, 1),
+    ("full lost", c.ST_FILLED, 1),
+    ("cancel lost", c.ST_CANCELED, 1),
+    ("reject lost", c.ST_REJECTED, 1),
 ]
 
 
@@ -97,6 +115,7 @@ def test_paths(path, end, anomalies):
     assert (row["status"], row["filled"], row["cost"]) == (end, filled, filled * 100)
     assert o.anomalies.sum() == anomalies
     left = 10 - filled if ob.is_live_nb(end) else 0
+    assert ob.unknown_nb(o, 0) == (end == c.ST_UNKNOWN)
     assert ob.pending_nb(o, 0, c.BUY) == left
     assert ob.open_count_nb(o, 0) == int(ob.is_live_nb(end))
 

@@ -9,7 +9,7 @@ from bot4.model import codes_nb as c
 from bot4.model.events import EVENT_DTYPE, INSTRUMENT_DTYPE, ORDER_DTYPE
 from bot4.venues.simulator import sim_nb
 from bot4.venues.simulator.make import SimParams, new_sim
-from bot4.venues.simulator.state_nb import C_LATE, C_LOST, I64_MAX, M_POS
+from bot4.venues.simulator.state_nb import C_LATE, C_LOST, I64_MAX
 
 MINUTE = 60_000_000_000
 CAPACITY = 1024
@@ -107,7 +107,7 @@ class Exchange:
 
     @property
     def position(self):
-        return int(self.state.core[0]["meta"][0, M_POS])
+        return int(self.state.core[0]["held"][0, 0])
 
 
 def quiet_book(**params):

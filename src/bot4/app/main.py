@@ -39,6 +39,10 @@ alarm_app = typer.Typer(help="The alarm channels.", no_args_is_help=True)
 app.add_typer(alarm_app, name="alarm")
 audit_app = typer.Typer(help="Verify, sign and export the trail of a run.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+drill_app = typer.Typer(help="Break things on purpose, and see that nothing is lost.", no_args_is_help=True)
+app.add_typer(drill_app, name="drill")
+exchange_app = typer.Typer(help="The simulated exchange as a local server.", no_args_is_help=True)
+app.add_typer(exchange_app, name="exchange")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ConfigFile = Annotated[
@@ -68,8 +72,18 @@ def run(
     frames: Annotated[list[Path] | None, typer.Option(help="Recorded frames to paper-trade on.")] = None,
     bars: Annotated[Path | None, typer.Option(help="Bar file to paper-trade on.")] = None,
     venue: Annotated[
-        str, typer.Option(help="Venue of the frames: binance-usdm, binance-spot.")
+        str, typer.Option(help="Venue of the frames or of the endpoint: binance-usdm, binance-spot.")
     ] = "binance-usdm",
+    endpoint: Annotated[
+        str | None, typer.Option(help="Trade on an exchange served on this machine: http://127.0.0.1:PORT.")
+    ] = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(help="Instrument to trade at the endpoint; may be given several times."),
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over positions that the account holds already.")
+    ] = False,
     instrument: Annotated[str, typer.Option(help="Instrument of the bars.")] = "BTC-USDT",
     timeframe: Annotated[str, typer.Option(help="Time frame of the bars.")] = "1m",
     for_: Annotated[
@@ -86,7 +100,25 @@ def run(
     set_: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Trade on paper: on the built-in synthetic market, or on recorded data."""
+    """Trade: on paper (the synthetic market, recorded data), or at an endpoint (--endpoint)."""
+    if endpoint is not None:
+        _run(
+            "trade",
+            "trade_here",
+            as_json,
+            venue=venue,
+            endpoint=endpoint,
+            symbols=symbol or [],
+            for_=for_,
+            strategy=strategy,
+            model=model,
+            seed=seed,
+            out=out,
+            adopt=adopt,
+            config=config,
+            sets=set_ or [],
+        )
+        return
     _run(
         "run",
         "run",
@@ -369,6 +401,65 @@ def config_seal(
 def config_sealed(sealed: SealedDir = Path("sealed"), as_json: Json = False) -> None:
     """Verify a sealed configuration and show its versions; use it with --config FOLDER."""
     _run("config", "sealed", as_json, folder=sealed)
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(help="orders, positions or pnl.")],
+    journal: Annotated[Path, typer.Argument(help="Folder of a run's journal.")],
+    as_json: Json = False,
+) -> None:
+    """Show orders, positions or profit of a run, from its journal."""
+    _run("show", "show", as_json, what=what, journal=journal)
+
+
+@drill_app.command("kill")
+def drill_kill(
+    times: Annotated[int, typer.Option(help="How often to kill.")] = 100,
+    seed: Seed = 7,
+    out: Annotated[Path | None, typer.Option(help="Keep journal and logs in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Kill a trading process (SIGKILL) again and again; after each restart compare ledger and exchange."""
+    _run("drill", "kill", as_json, times=times, seed=seed, out=out)
+
+
+@exchange_app.command("serve")
+def exchange_serve(
+    venue: Annotated[str, typer.Option(help="Whose words the server speaks: binance.")] = "binance",
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0: a free one.")] = 0,
+    frames: Annotated[list[Path] | None, typer.Option(help="Recorded frames to serve.")] = None,
+    frames_venue: Annotated[
+        str, typer.Option(help="Venue of the frames: binance-usdm, binance-spot.")
+    ] = "binance-usdm",
+    loop: Annotated[bool, typer.Option(help="Begin the recording anew when it is over.")] = True,
+    speed: Annotated[float, typer.Option(help="Market seconds a second.")] = 1.0,
+    accounts: Annotated[Path | None, typer.Option(help="TOML or JSON file with accounts.")] = None,
+    practice: Annotated[bool, typer.Option(help="Unknown keys open a funded practice account.")] = True,
+    faults: Annotated[Path | None, typer.Option(help="TOML or JSON file with a fault plan.")] = None,
+    weight_limit: Annotated[int | None, typer.Option(help="Request weight a minute.")] = None,
+    seed: Seed = 7,
+    as_json: Json = False,
+) -> None:
+    """Serve the simulated exchange on this machine: REST, WebSocket, faults on demand."""
+    _run(
+        "exchange",
+        "serve",
+        as_json,
+        venue=venue,
+        host=host,
+        port=port,
+        frames=frames or [],
+        frames_venue=frames_venue,
+        loop=loop,
+        speed=speed,
+        accounts=accounts,
+        practice=practice,
+        faults=faults,
+        weight_limit=weight_limit,
+        seed=seed,
+    )
 
 
 def _version(value: bool) -> None:

@@ -288,6 +288,47 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         86400 * 10**9,
     ),
+    _S("live.owner", "text", "main", "whose orders these are: up to 8 letters and digits, in each client id"),
+    _S(
+        "live.reconcile_interval",
+        "duration",
+        "60s",
+        "ledger and venue are compared this often, and after each lost stream",
+        10**9,
+        3600 * 10**9,
+    ),
+    _S(
+        "live.snapshot_interval",
+        "duration",
+        "30s",
+        "the state is written beside the journal this often, so that a restart is quick",
+        10**8,
+        3600 * 10**9,
+    ),
+    _S(
+        "live.not_found_time",
+        "duration",
+        "30s",
+        "for so long the venue must say that it has no such order before a lost one counts as never arrived",
+        10**7,
+        600 * 10**9,
+    ),
+    _S(
+        "live.settle_time",
+        "duration",
+        "30s",
+        "how long a restart waits for orders of unknown outcome before it goes on without entries there",
+        10**9,
+        600 * 10**9,
+    ),
+    _S(
+        "live.wind_down",
+        "duration",
+        "15s",
+        "how long an end waits for cancels and, after a kill, for the position to be closed",
+        10**9,
+        600 * 10**9,
+    ),
 )
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

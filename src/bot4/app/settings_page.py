@@ -21,6 +21,7 @@ GROUPS = {
     "panel": "Control panel",
     "alarm": "Alarms",
     "run": "Paper trading",
+    "live": "Live trading",
 }
 
 HEAD = """# Settings

@@ -1,12 +1,20 @@
-"""What the venue answers: acknowledgements, refusals, fills, cancels."""
+"""What the venue answers: acknowledgements, refusals, fills, cancels, and answers that never came."""
 
 from typing import Any
 
 import numpy as np
 
-from bot4.engine.layout_nb import CK_ANOMALIES, CK_FILLS, CK_NOW
+from bot4.engine.decide_nb import cancel_intent_nb
+from bot4.engine.layout_nb import CK_ANOMALIES, CK_FILLS, CK_NOW, N_INTENTS
 from bot4.engine.parts_nb import ledger_of, orders_of
-from bot4.execution.orders_nb import find_nb, on_ack_nb, on_cancel_nb, on_fill_nb, on_reject_nb
+from bot4.execution.orders_nb import (
+    find_nb,
+    on_ack_nb,
+    on_cancel_nb,
+    on_fill_nb,
+    on_reject_nb,
+    on_unknown_nb,
+)
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import apply_fill_nb
 from bot4.model.codes_nb import (
@@ -14,11 +22,17 @@ from bot4.model.codes_nb import (
     EV_CANCELED,
     EV_FILL,
     EV_REJECT,
+    EV_UNKNOWN,
     FLAG_AMBIGUOUS,
     FLAG_GAP,
     FOR_ENTRY,
     FOR_QUOTE,
     FOR_STOP,
+    MODE_NORMAL,
+    N_REASONS,
+    OF_REDUCE_ONLY,
+    R_VENUE,
+    ST_UNKNOWN,
 )
 
 
@@ -100,6 +114,27 @@ def anchor_nb(s: Any, inst: int, purpose: int, qty: int) -> None:
 
 
 @kernel
+def ack_nb(s: Any, id: int, slot: int) -> None:
+    """Fold an acknowledgement.
+
+    An order that was unknown while its kind was being cancelled (any mode but Normal cancels what can raise
+    risk) missed its cancel; it gets it now.
+    """
+    order = s["table"][slot]
+    was_unknown = int(np.int64(order["status"])) == ST_UNKNOWN
+    on_ack_nb(orders_of(s), id, s["clock"][CK_NOW])
+    if not was_unknown:
+        return
+    inst = int(np.int64(order["instrument"]))
+    s["inst"][inst]["protect"] = 1
+    control = s["control"][0]
+    raises = int(np.int64(order["flags"])) & OF_REDUCE_ONLY == 0
+    if raises and control["mode"] != MODE_NORMAL:
+        reason = control["mode_reason"]
+        s["n"][N_INTENTS] = cancel_intent_nb(s["intents"], s["n"][N_INTENTS], inst, id, reason)
+
+
+@kernel
 def answer_nb(s: Any, events: np.ndarray, i: int) -> None:
     """Fold one answer of the venue; what fits no order is an anomaly, counted and not folded."""
     e = events[i]
@@ -113,11 +148,14 @@ def answer_nb(s: Any, events: np.ndarray, i: int) -> None:
     if kind == EV_FILL:
         fill_nb(s, events, i, slot)
     elif kind == EV_ACK:
-        on_ack_nb(orders_of(s), e["x"], now)
+        ack_nb(s, e["x"], slot)
     elif kind == EV_REJECT:
         on_reject_nb(orders_of(s), e["x"], e["y"], now)
         # protection is looked at again by the timer: a venue that refuses every bracket would spin us
-        s["refusals"][e["y"]] += 1
+        s["refusals"][e["y"] if 0 <= e["y"] < N_REASONS else R_VENUE] += 1
     elif kind == EV_CANCELED:
         on_cancel_nb(orders_of(s), e["x"], e["y"], now)
+        s["inst"][inst]["protect"] = 1
+    elif kind == EV_UNKNOWN:
+        on_unknown_nb(orders_of(s), e["x"], e["y"], now)
         s["inst"][inst]["protect"] = 1

@@ -210,6 +210,7 @@ def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> Engine:
         )
     )
     safety.control["enabled"] = 1
+    safety.control["reconciled"] = 1  # a live session says first that it is not
     clock = np.zeros(lay.N_CLOCK, np.int64)
     clock[lay.CK_NOW] = plan.start_ns
     clock[lay.CK_TIMER] = (plan.start_ns // plan.timer_ns + 1) * plan.timer_ns

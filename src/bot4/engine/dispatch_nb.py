@@ -22,6 +22,7 @@ from bot4.execution.orders_nb import (
     open_count_nb,
     pending_nb,
     reducing_nb,
+    unknown_nb,
 )
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
@@ -33,6 +34,7 @@ from bot4.model.codes_nb import (
     OF_REDUCE_ONLY,
     R_OK,
     R_TOO_MANY_ORDERS,
+    R_UNKNOWN_ORDER,
     ST_PARTIAL,
     ST_PENDING,
     ST_WORKING,
@@ -94,6 +96,8 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
             False,
             s["verdicts"],
         )
+        s["verdicts"][n_verdicts] = R_UNKNOWN_ORDER if unknown_nb(orders_of(s), inst) > 0 else R_OK
+        n_verdicts += 1
     open_all = 0
     for k_inst in range(s["spec"].shape[0]):
         open_all += open_count_nb(orders_of(s), k_inst)

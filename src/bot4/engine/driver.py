@@ -120,6 +120,12 @@ class Driver:
         self._limit = max(self._limit, limit)
         self.flush()
 
+    def fold(self, events: np.ndarray[Any, Any]) -> None:
+        """Fold what is not market data (EVENT_DTYPE) now, in order; it is journalled on return."""
+        self._say(events)
+        self._run(self._limit)
+        self.flush()
+
     def tell(self, kind: int, x: int, y: int = 0, *, instrument: int = 0, flags: int = 0) -> None:
         """Fold a word of the cold plane (EV_KILL, EV_MODE, EV_VIEW) now; it is journalled on return."""
         event = np.zeros(1, EVENT_DTYPE)
@@ -129,9 +135,7 @@ class Driver:
         event["instrument"] = instrument
         event["flags"] = flags
         event["ts_local"] = event["ts_venue"] = self.now
-        self._say(event)
-        self._run(self._limit)
-        self.flush()
+        self.fold(event)
 
     def kill(self, reason: int) -> None:
         """Raise the kill latch inside the fold: cancel, flatten, refuse from here on."""
@@ -142,9 +146,11 @@ class Driver:
         self.tell(EV_MODE, mode, reason, flags=int(authorised))
 
     def _say(self, events: np.ndarray[Any, Any]) -> None:
-        self._outside = events
+        """Fold `events` next, before what was said earlier and is not folded yet."""
+        left = self._outside[self._cur[loop.CU_OUTSIDE] : self._cur[loop.CU_N_OUTSIDE]]
+        self._outside = np.concatenate([events, left]) if len(left) else events
         self._cur[loop.CU_OUTSIDE] = 0
-        self._cur[loop.CU_N_OUTSIDE] = len(events)
+        self._cur[loop.CU_N_OUTSIDE] = len(self._outside)
 
     def _run(self, limit: int) -> None:
         while True:
@@ -165,7 +171,7 @@ class Driver:
                 self._desk,
             )
             if why == loop.FULL:
-                self.flush()
+                self._spill()
             elif why == loop.WAKE:
                 self._wake()
             else:
@@ -190,6 +196,15 @@ class Driver:
 
     def flush(self) -> None:
         """Empty the outgoing rings into the journal and commit."""
+        self._empty()
+        self._journal.commit()
+
+    def _spill(self) -> None:
+        """Make room in the rings in the middle of a fold."""
+        self.flush()
+
+    def _empty(self) -> None:
+        """Empty the outgoing rings into the journal."""
         core, n = self.engine.core, self.engine.n
         for kind, ring, slot in (
             (port.INPUTS, "recorded", lay.N_RECORDED),
@@ -201,7 +216,6 @@ class Driver:
                 self._journal.append(kind, core[ring][0][: n[slot]])
                 n[slot] = 0
         self._cur[loop.CU_SENT] = 0
-        self._journal.commit()
 
     def warm(self) -> None:
         """Compile or load the loop before time matters; folds nothing."""

@@ -8,6 +8,7 @@ from bot4.engine.decide_nb import cancel_intent_nb, intent_nb
 from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, N_EQUITY, N_INTENTS
 from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of
 from bot4.execution.bracket_nb import sync_bracket_nb
+from bot4.execution.orders_nb import open_count_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
 from bot4.model.codes_nb import (
@@ -110,8 +111,11 @@ def change_mode_nb(s: Any, mode: int, reason: int, authorised: bool) -> None:
 
 @kernel
 def risk_modes_nb(s: Any, equity: int) -> None:
-    """Drawdown and loss limits to modes; a pause of their own making is lifted when they allow it."""
-    wanted = update_equity_nb(risk_of(s), equity, s["clock"][CK_NOW])
+    """Drawdown and loss limits to modes; a pause of their own making is lifted when they allow it.
+
+    Cash that came or went outside trading is neither gain nor loss.
+    """
+    wanted = update_equity_nb(risk_of(s), equity - s["account"][0]["external"], s["clock"][CK_NOW])
     control = s["control"][0]
     mode = control["mode"]
     if wanted > mode:
@@ -151,10 +155,11 @@ def timer_nb(s: Any) -> None:
     risk_modes_nb(s, equity)
     emergency = s["control"][0]["mode"] == MODE_EMERGENCY
     for inst in range(s["spec"].shape[0]):
-        if s["positions"][inst]["qty"] != 0:
-            if emergency:
-                flatten_nb(s, s["control"][0]["mode_reason"])
-                break
+        held = s["positions"][inst]["qty"] != 0
+        if emergency and (held or open_count_nb(orders_of(s), inst) > 0):
+            flatten_nb(s, s["control"][0]["mode_reason"])
+            break
+        if held:
             bracket_nb(s, inst)
     now = s["clock"][CK_NOW]
     if now >= s["clock"][CK_EQUITY]:

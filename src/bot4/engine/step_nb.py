@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bot4.engine.account_nb import account_event_nb
 from bot4.engine.answers_nb import answer_nb
 from bot4.engine.decide_nb import act_nb, bar_closed_nb
 from bot4.engine.dispatch_nb import dispatch_nb
@@ -28,10 +29,11 @@ from bot4.engine.quoter_nb import adopt_quotes_nb, quoter_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
     EV_ACK,
-    EV_CANCELED,
     EV_KILL,
     EV_MODE,
+    EV_RECONCILED,
     EV_TIMER,
+    EV_UNKNOWN,
     EV_VIEW,
     MODE_EMERGENCY,
 )
@@ -79,8 +81,10 @@ def fold_nb(s: Any, events: np.ndarray, i: int) -> bool:
     if kind < EV_ACK:
         market_event_nb(s, events, i)
         return bool(s["n"][N_BARS_DUE] > 0 or s["n"][N_INTENTS] > 0)
-    if kind <= EV_CANCELED:
+    if kind <= EV_UNKNOWN:
         answer_nb(s, events, i)
+    elif kind <= EV_RECONCILED:
+        account_event_nb(s, events, i)
     elif kind == EV_TIMER:
         timers_nb(s)
     else:

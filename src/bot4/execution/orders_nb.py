@@ -3,11 +3,12 @@
 Legal transitions (anything else is counted in `anomalies` and changes nothing):
 
     approved -> PENDING
-    ack      PENDING -> WORKING              (CANCELING stays; otherwise out of order)
-    fill     PENDING, WORKING, PARTIAL -> PARTIAL | FILLED; CANCELING -> CANCELING | FILLED
+    ack      PENDING -> WORKING; UNKNOWN -> WORKING | PARTIAL   (CANCELING stays; otherwise out of order)
+    fill     PENDING, WORKING, PARTIAL, UNKNOWN -> PARTIAL | FILLED; CANCELING -> CANCELING | FILLED
     cancel asked   PENDING, WORKING, PARTIAL -> CANCELING
-    canceled       PENDING, WORKING, PARTIAL, CANCELING -> CANCELED
-    reject         PENDING, WORKING, CANCELING without a fill -> REJECTED
+    reply lost     PENDING, WORKING, PARTIAL, CANCELING -> UNKNOWN
+    canceled       PENDING, WORKING, PARTIAL, CANCELING, UNKNOWN -> CANCELED
+    reject         PENDING, WORKING, CANCELING, UNKNOWN without a fill -> REJECTED
 
 A fill that comes after CANCELED or REJECTED is still money: it is applied and counted as late.
 Exposure counts from approval until the venue says that the order has ended. An order lives near slot
@@ -43,6 +44,7 @@ C_BUY = 1  # lots not yet filled of live orders, by side
 C_SELL = 2
 C_REDUCE_BUY = 3  # those of them that are reduce-only
 C_REDUCE_SELL = 4
+C_UNKNOWN = 5  # live orders of which we do not know what became
 C_LANE = 8  # + 2 x purpose + (side is sell): reduce-only lots by purpose
 N_COUNTS = C_LANE + 2 * (FOR_FLATTEN + 1)
 
@@ -200,6 +202,13 @@ def unlink_nb(legs: np.ndarray[Any, Any], bracket: Any, row: Any) -> None:
 
 
 @kernel
+def known_nb(counts: np.ndarray[Any, Any], row: Any) -> None:
+    """Evidence came: the order no longer counts among the unknown ones; the caller writes its state."""
+    if int(np.int64(row["status"])) == ST_UNKNOWN:
+        counts[int(np.int64(row["instrument"])), C_UNKNOWN] -= 1
+
+
+@kernel
 def end_nb(
     counts: np.ndarray[Any, Any],
     legs: np.ndarray[Any, Any],
@@ -210,6 +219,7 @@ def end_nb(
     ts: int,
 ) -> None:
     """End a live order: give its unfilled lots back and leave the bracket."""
+    known_nb(counts, row)
     expose_nb(counts, row, row["filled"] - row["qty"], -1)
     unlink_nb(legs, bracket, row)
     row["status"] = status
@@ -256,10 +266,30 @@ def on_ack_nb(o: OrdersState, id: int, ts: int) -> int:
         return anomaly_nb(o.anomalies, AN_UNKNOWN)
     row = o.table[slot]
     status = int(np.int64(row["status"]))
-    if status == ST_PENDING:
+    if status == ST_UNKNOWN:
+        known_nb(o.counts, row)
+        row["status"] = ST_PARTIAL if row["filled"] > 0 else ST_WORKING
+    elif status == ST_PENDING:
         row["status"] = ST_WORKING
     elif status != ST_CANCELING:
         return anomaly_nb(o.anomalies, AN_ILLEGAL)
+    row["ts_updated"] = ts
+    return 1
+
+
+@kernel
+def on_unknown_nb(o: OrdersState, id: int, reason: int, ts: int) -> int:
+    """The reply to the order or its cancel was lost; exposure counts on. 1, or 0 with an anomaly counted."""
+    slot = locate_nb(o.table, o.meta, id)
+    if slot < 0:
+        return anomaly_nb(o.anomalies, AN_UNKNOWN)
+    row = o.table[slot]
+    status = int(np.int64(row["status"]))
+    if status == ST_UNKNOWN or not is_live_nb(status):
+        return anomaly_nb(o.anomalies, AN_ILLEGAL)
+    o.counts[int(np.int64(row["instrument"])), C_UNKNOWN] += 1
+    row["status"] = ST_UNKNOWN
+    row["reason"] = reason
     row["ts_updated"] = ts
     return 1
 
@@ -299,6 +329,7 @@ def book_fill_nb(
     if done:
         end_nb(counts, legs, bracket, row, ST_FILLED, int(np.int64(row["reason"])), ts)
     elif status != ST_CANCELING:
+        known_nb(counts, row)
         row["status"] = ST_PARTIAL
     return False
 
@@ -390,6 +421,12 @@ def on_reject_nb(o: OrdersState, id: int, reason: int, ts: int) -> int:
 def open_count_nb(o: OrdersState, inst: int) -> int:
     """Live orders of instrument `inst`."""
     return int(o.counts[inst, C_WORKING])
+
+
+@kernel
+def unknown_nb(o: OrdersState, inst: int) -> int:
+    """Live orders of instrument `inst` of which we do not know what became."""
+    return int(o.counts[inst, C_UNKNOWN])
 
 
 @kernel

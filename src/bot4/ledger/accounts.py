@@ -4,8 +4,11 @@ Every event becomes postings that sum to zero (a debit is positive, a credit neg
 
     fill     cash, asset at cost, realised, and fees against cash
     funding  funding against cash
+    adopt    asset at the venue's average cost against cash
+    transfer cash against external
 
-The accounts are `capital`, `cash`, `fees`, `funding`, `realised` and an `asset:<name>` per instrument.
+The accounts are `capital`, `cash`, `external`, `fees`, `funding`, `realised`, and an `asset:<name>` per
+instrument.
 Nothing here is shared with the compiled ledger but its rules: average cost, the released basis rounded
 down to a money unit, funding rounded against us.
 """
@@ -83,6 +86,18 @@ class Books:
             payment = due.to_integral_value(ROUND_CEILING) * self.unit
         return self._post(Posting("funding", payment), Posting("cash", -payment))
 
+    def adopt(self, instrument: str, quantity: Decimal, price: Decimal) -> tuple[Posting, ...]:
+        """Set the holding to a signed `quantity` at an average `price`, as the venue states it."""
+        with localcontext(_EXACT):
+            asset = f"asset:{instrument}"
+            moved = quantity * price - self.balances.get(asset, Decimal(0))
+            self.quantities[instrument] = quantity
+            return self._post(Posting(asset, moved), Posting("cash", -moved))
+
+    def transfer(self, amount: Decimal) -> tuple[Posting, ...]:
+        """Post cash that came (negative: went) outside trading."""
+        return self._post(Posting("cash", amount), Posting("external", -amount))
+
     def trial_balance(self) -> Decimal:
         """The sum of all balances; zero in books that are right."""
         with localcontext(_EXACT):
@@ -106,6 +121,7 @@ def balances_of(led: LedgerState, money_exp: int, names: Sequence[str]) -> dict[
     units = {
         "capital": -int(row["initial"]),
         "cash": int(row["cash"]),
+        "external": -int(row["external"]),
         "fees": int(row["fees"]),
         "funding": int(row["funding"]),
         "realised": -int(row["realised"]),

@@ -3,7 +3,7 @@
 Sign rules. A buy lowers cash by its notional and raises the position's signed cost by the same
 amount; a sale does the reverse; a perpetual is booked like a spot purchase, so that
 
-    initial + realised - fees - funding - cash - sum(cost) == 0
+    initial + external + realised - fees - funding - cash - sum(cost) == 0
 
 holds to the last unit after every posting (double entry: each posting moves cash, and cost,
 realised, fees or funding by amounts that sum to zero).
@@ -12,6 +12,10 @@ Cost basis. Average cost: a partial close releases floor(|cost| x closed / |qty|
 rest (at most one unit more than its exact share) stays with what is still held, and all of it is
 released by the close that leaves the position flat. So rounding moves less than one unit between two
 closes of the same trade, and nothing is lost.
+
+Adoption. A position that the venue states and the ledger does not know is booked as if it had been traded at
+the venue's average entry price: cost against cash, nothing realised. What the cash then lacks or has too
+much came or went outside trading, and is booked as such by `transfer_nb`.
 
 Overflow. Every amount must stay below 2**62 money units; `fits_nb` says whether an order's
 notional does. A fill that breaks this, or makes no sense (price or quantity not positive,
@@ -211,6 +215,51 @@ def apply_funding_nb(
 
 
 @kernel
+def adopt_nb(led: LedgerState, spec: np.ndarray[Any, Any], inst: int, qty: int, price: int, ts: int) -> int:
+    """Set the position to `qty` signed lots at `price` ticks on average, against cash; 1 if booked.
+
+    The trade statistics begin anew: what was won or lost before is not known. A price that is not
+    positive (unless flat), or an amount too large, is not booked and counts in `residual`.
+    """
+    acc = led.account[0]
+    pos = led.positions[inst]
+    mult = spec[inst]["money_mult"]
+    if (qty != 0 and price <= 0) or abs(float(price) * float(qty) * float(mult)) >= LIMIT_FLOAT:
+        acc["residual"] += 1
+        return 0
+    cost = qty * price * mult
+    moved = cost - pos["cost"]
+    if abs(float(acc["cash"]) - float(moved)) >= LIMIT_FLOAT:
+        acc["residual"] += 1
+        return 0
+    pos["qty"] = qty
+    pos["cost"] = cost
+    acc["cost_basis"] += moved
+    acc["cash"] -= moved
+    acc["n_adopted"] += 1
+    pos["trade_realised"] = 0
+    pos["trade_fees"] = 0
+    pos["entry_ts"] = ts if qty != 0 else 0
+    pos["entry_cost"] = abs(cost)
+    pos["high_water"] = price if qty != 0 else 0
+    if pos["mark"] == 0:
+        pos["mark"] = price
+    return 1
+
+
+@kernel
+def transfer_nb(led: LedgerState, amount: int) -> int:
+    """Book `amount` money units that came (negative: went) outside trading; 1 if booked, else `residual`."""
+    acc = led.account[0]
+    if abs(float(acc["cash"]) + float(amount)) >= LIMIT_FLOAT:
+        acc["residual"] += 1
+        return 0
+    acc["cash"] += amount
+    acc["external"] += amount
+    return 1
+
+
+@kernel
 def mark_nb(led: LedgerState, inst: int, price: int) -> None:
     """Value the instrument at `price` ticks; a price that is not positive is ignored (no news).
 
@@ -283,7 +332,7 @@ def conserved_nb(led: LedgerState) -> bool:
             return False
     return bool(
         acc["residual"] == 0
-        and acc["initial"] + realised - fees - funding - acc["cash"] - cost == 0
+        and acc["initial"] + acc["external"] + realised - fees - funding - acc["cash"] - cost == 0
         and acc["realised"] == realised
         and acc["fees"] == fees
         and acc["funding"] == funding

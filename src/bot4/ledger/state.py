@@ -27,9 +27,11 @@ ACCOUNT_DTYPE = np.dtype(
         ("gap_loss", "<i8"),  # the caller's tally: lost to prices that jumped over a stop
         ("ambiguous", "<i8"),  # the caller's tally: bars that held both stop and target
         ("ambiguous_diff", "<i8"),  # what the kinder reading of those bars would have added
+        ("external", "<i8"),  # cash that came (or went, negative) outside trading
+        ("n_adopted", "<i8"),  # positions taken over as the venue states them
     ]
 )
-"""The account, one row, 136 bytes."""
+"""The account, one row, 152 bytes."""
 
 POSITION_DTYPE = np.dtype(
     [

@@ -25,6 +25,7 @@ EV_UNKNOWN = 20  # what became of order x is not known (a lost reply), y = REASO
 EV_ADOPT = 21  # position found at the venue: x = signed lots, price = average entry, y = REASON_*
 EV_CASH = 22  # cash that came or went outside trading: x = money units, y = REASON_*
 EV_STREAM = 23  # the private stream: x = STATUS_* (OK, DISCONNECTED, STALE)
+EV_RECONCILED = 24  # whether ledger and venue agree: x = 1 yes, 0 not (yet), y = REASON_*
 # from ourselves, the clock, the operator
 EV_TIMER = 32  # the protection timer
 EV_MODE = 33  # mode change asked for: x = MODE_*, y = REASON_*

@@ -30,6 +30,9 @@ EVENT_DTYPE = np.dtype(
 INPUT_DTYPE = np.dtype([("pos", "<i8"), ("event", EVENT_DTYPE)])
 """An event that is not market data, with the number of events folded before it."""
 
+COMMIT_DTYPE = np.dtype([("pos", "<i8"), ("ts", "<i8"), ("next_order_id", "<i8")])
+"""The end of a group of journal blocks: events folded, engine time, the next order's number."""
+
 INTENT_DTYPE = np.dtype(
     [
         ("price", "<i8"),  # limit price; 0 for market

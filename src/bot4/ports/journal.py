@@ -13,7 +13,8 @@ ORDERS = 4  # ORDER_DTYPE: approved orders and cancels, as sent
 DECISIONS = 5  # DECISION_DTYPE
 EQUITY = 6  # EQUITY_DTYPE
 END = 7  # json: counts, state hash, summary
-NOTE = 8  # json: an audit record: who asked for what, and what became of it
+COMMIT = 8  # COMMIT_DTYPE: everything before it belongs together; live runs act on nothing later
+NOTE = 9  # json: an audit record: who asked for what, and what became of it
 
 JSON_KINDS = (META, END, NOTE)
 
@@ -26,6 +27,7 @@ BLOCK_NAMES = {
     EQUITY: "equity",
     END: "end",
     NOTE: "note",
+    COMMIT: "commit",
 }
 
 

@@ -143,7 +143,11 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class PositionReport:
-    """One position; `quantity` signed, in base units. Spot venues report none: holdings are balances."""
+    """One position. Spot venues report none: holdings are balances.
+
+    `quantity` is signed, in the units in which orders of the instrument are given: times
+    `Rules.contract_size` it is coins.
+    """
 
     symbol: str
     quantity: Decimal
@@ -156,7 +160,7 @@ class PositionReport:
 
 @dataclass(frozen=True, slots=True)
 class AccountReport:
-    """The account at one instant."""
+    """The account at one instant; not `complete`: only what changed is listed, the rest is as it was."""
 
     ts_venue: int
     balances: tuple[Balance, ...]
@@ -164,6 +168,8 @@ class AccountReport:
     hedge_mode: bool = False
     can_trade: bool = True
     can_withdraw: bool | None = None  # of the key, where the venue tells
+    complete: bool = True
+    why: str = ""  # of a change: order, funding, deposit, ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +185,15 @@ PrivateEvent = OrderReport | TradeReport | AccountReport | StreamState
 
 @dataclass(frozen=True, slots=True)
 class MarketBatch:
-    """Market events in the engine's form (EVENT_DTYPE, in local order), or None with why the feed broke."""
+    """Market events in the engine's form (EVENT_DTYPE, in local order), or None with why the feed broke.
+
+    `EVENT.instrument` is the place of the symbol in the list given to `market`. A break is of that
+    `instrument` alone, or of all (-1).
+    """
 
     events: np.ndarray[Any, Any] | None
     reason: int = 0
+    instrument: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ from bot4.model.errors import DataError, JournalError
 from bot4.model.events import DECISION_DTYPE, EVENT_DTYPE, INPUT_DTYPE, ORDER_DTYPE
 from bot4.model.times import instant_text
 from bot4.ports import journal as port
-from bot4.research.paper import GenerativeSource
 from bot4.research.session import Progress, Session, assemble, model_of, strategy_of
 from bot4.storage.journal import JournalReader
 from bot4.storage.lake import Dataset
 from bot4.venues.simulator.generative import GenParams
+from bot4.venues.simulator.sources import GenerativeSource
 
 
 @dataclass
@@ -63,7 +63,7 @@ def market_of(
 ) -> Iterator[np.ndarray[Any, Any]]:
     """A journal's market events: its own, its data set's, or the synthetic market's up to `limit`."""
     if meta["data"]["inline"]:
-        for block in JournalReader(reader.folder).blocks(port.MARKET):
+        for block in reader.blocks(port.MARKET):
             yield block.payload.copy()  # the loop is compiled for writable, aligned rows
         return
     stated = meta["data"]
@@ -91,6 +91,7 @@ class Refold:
     reader: JournalReader
     inputs: np.ndarray[Any, Any]
     end: dict[str, Any] | None
+    last: int | None = None  # the number of the last block that counts; None: all do
 
     @classmethod
     def open(
@@ -99,16 +100,26 @@ class Refold:
         """Read and verify the journal; JournalError names the first bad block."""
         reader = JournalReader(folder)
         inputs: list[np.ndarray[Any, Any]] = []
-        end = None
+        end = last = None
+        whole = 0  # input blocks before the last COMMIT
         for block in reader.blocks():
             if block.kind == port.INPUTS:
                 inputs.append(block.payload)
-            elif block.kind == port.END:
-                end = block.payload
+            elif block.kind == port.COMMIT:
+                last, whole = block.sequence, len(inputs)
+            end = block.payload if block.kind == port.END else None
+        if last is not None and end is None:
+            inputs = inputs[:whole]  # what stands behind the last COMMIT was never acted upon
+        else:
+            last = None
         joined = np.concatenate(inputs) if inputs else np.empty(0, INPUT_DTYPE)
         if len(joined) > 1 and (np.diff(joined["pos"]) < 0).any():
             raise JournalError(f"journal {folder}: recorded inputs are out of order")
-        return cls(folder, meta, settings, moved, reader, joined, end)
+        return cls(folder, meta, settings, moved, reader, joined, end, last)
+
+    def counted(self) -> JournalReader:
+        """A reader of the blocks that count."""
+        return JournalReader(self.folder, last=self.last)
 
     def _known_until(self, stop: int | None) -> int:
         if stop is not None:
@@ -135,7 +146,8 @@ class Refold:
         # a journal that was cut off is folded as far as its inputs go
         done = 0
         last = plan.start_ns
-        for chunk in market_of(self.reader, self.meta, self.settings, self.moved, self._known_until(stop)):
+        known = self._known_until(stop)
+        for chunk in market_of(self.counted(), self.meta, self.settings, self.moved, known):
             if len(chunk) == 0:
                 continue
             limit = int(chunk["ts_local"][-1])
@@ -177,7 +189,7 @@ def _same_nan(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def compare(refold: Refold, session: Session, collector: Collector) -> dict[str, Any]:
     """Every order, every journalled decision, the fingerprint of all decisions, and the state."""
-    reader = JournalReader(refold.folder)
+    reader = refold.counted()
     differences = []
     for kind, made, name in (
         (port.ORDERS, collector.orders, "order"),

@@ -19,6 +19,7 @@ from numba import cfunc
 from bot4.engine import layout_nb as lay
 from bot4.engine.build import Plan, Settings, new_engine, new_simulator
 from bot4.engine.driver import Driver
+from bot4.engine.live import LiveDriver
 from bot4.engine.loop_nb import no_strategy_nb
 from bot4.engine.state import Engine, state_hash
 from bot4.kernels.jit_nb import JIT_OFF
@@ -280,23 +281,35 @@ def assemble(
     *,
     inputs: np.ndarray[Any, Any] | None = None,
     keep_market: bool = False,
+    engine: Engine | None = None,
 ) -> Session:
-    """Engine, simulated venue and driver for a run; `inputs` makes it a replay."""
-    engine = new_engine(settings, plan, model.trees)
+    """Engine, simulated venue and driver for a run; `inputs` makes it a replay.
+
+    `engine` is one that was recovered; without it a new one is made, and `meta` is the journal's first block.
+    """
+    known = engine is not None
+    if engine is None:
+        engine = new_engine(settings, plan, model.trees)
     cold = None
     if chosen.cold is not None and inputs is None:
         data = meta.get("data") or {}
         cold = ColdCaller(chosen.cold, engine, plan, data.get("path"))
-    driver = Driver(
-        engine,
-        new_simulator(settings, plan),
-        journal,
-        chosen.native,
-        cold=cold,
-        inputs=inputs,
-        keep_market=keep_market,
-    )
-    if inputs is None:
+    recorded = meta.get("timers") == "recorded"
+    sim = new_simulator(settings, plan)
+    if recorded and inputs is None:
+        driver: Driver = LiveDriver(engine, sim, journal, chosen.native, cold=cold)
+    else:
+        driver = Driver(
+            engine,
+            sim,
+            journal,
+            chosen.native,
+            cold=cold,
+            inputs=inputs,
+            keep_market=keep_market,
+            timers=not recorded,
+        )
+    if inputs is None and not known:
         journal.append(port.META, meta)
         journal.commit()
     return Session(engine, driver, plan, meta, journal)
@@ -325,6 +338,16 @@ def describe(
         "data": data,
         "pid": os.getpid(),
     }
+
+
+def describe_live(meta: dict[str, Any], epoch: int, first_order: int) -> dict[str, Any]:
+    """`meta` for a live run: timers are inputs of its fold, and client ids carry its epoch."""
+    return {**meta, "kind": "live", "timers": "recorded", **epoch_block(epoch, first_order)}
+
+
+def epoch_block(epoch: int, first_order: int) -> dict[str, Any]:
+    """The block that begins an epoch: orders from number `first_order` on carry it in their client ids."""
+    return {"epoch": epoch, "first_order": first_order, "pid": os.getpid()}
 
 
 def strategy_of(meta: Mapping[str, Any]) -> Chosen:

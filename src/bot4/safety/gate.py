@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -193,3 +193,16 @@ def sealed(row: np.ndarray[Any, Any], instrument: Instrument, owner: str, epoch:
     )
     order_id = int(r["id"])
     return ApprovedOrder(intent, order_id, client_order_id(owner, epoch, order_id), ("gate_nb",), _SEAL)
+
+
+def triggered(stop: ApprovedOrder, limit: Price) -> ApprovedOrder:
+    """The exit that an approved stop becomes once it is passed: at once, no worse than `limit`.
+
+    For a stop that the venue will not hold. SafetyError unless it is a reduce-only stop: nothing else may
+    change after its approval.
+    """
+    intent = stop.intent
+    if not intent.reduce_only or intent.stop_price is None:
+        raise SafetyError(f"order {stop.order_id}: only a reduce-only stop can be triggered")
+    exit_ = replace(intent, type="limit", tif="ioc", price=limit, stop_price=None)
+    return ApprovedOrder(exit_, stop.order_id, stop.client_order_id, (*stop.passed, "triggered"), _SEAL)

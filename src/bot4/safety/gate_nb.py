@@ -27,11 +27,13 @@ from bot4.model.codes_nb import (
     R_MIN_QTY,
     R_MODE,
     R_NOT_ENABLED,
+    R_NOT_RECONCILED,
     R_OK,
     R_ORDER_RATE,
     R_OVERFLOW,
     R_PRICE_BAND,
     R_PRICE_TICK,
+    R_PRIVATE_DOWN,
     R_QTY_LOT,
     R_REDUCE_ONLY,
     R_SHORT_SPOT,
@@ -74,6 +76,10 @@ def state_reason_nb(control: Any) -> int:
         return R_NOT_ENABLED
     if control["mode"] != MODE_NORMAL:
         return R_MODE
+    if control["reconciled"] != 1:
+        return R_NOT_RECONCILED
+    if control["private_down"] != 0:
+        return R_PRIVATE_DOWN
     return R_OK
 
 

@@ -25,6 +25,8 @@ CONTROL_DTYPE = np.dtype(
         ("window_start", "<i8"),  # ns
         ("window_count", "<i8"),  # new-risk orders approved in this window
         ("release", "<i8"),  # ns of the last authorised release from Emergency
+        ("reconciled", "<i8"),  # 1: the ledger agrees with the venue
+        ("private_down", "<i8"),  # not 0: answers of the venue do not come by themselves
     ]
 )
 """One row: what the gate and the modes remember."""
@@ -59,7 +61,7 @@ def gate_params(
 
 
 def new_safety(params: np.ndarray[Any, Any]) -> SafetyState:
-    """Safety at start: Disabled, Normal, no kill, first order id 1.
+    """Safety at start: Disabled, not reconciled, Normal, no kill, first order id 1.
 
     `params` is one row of GATE_PARAMS_DTYPE (copied); ConfigError unless every limit is positive.
     """

@@ -20,7 +20,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,7 +29,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bot4.model.errors import JournalError, StorageError
-from bot4.model.events import DECISION_DTYPE, EQUITY_DTYPE, EVENT_DTYPE, INPUT_DTYPE, ORDER_DTYPE
+from bot4.model.events import (
+    COMMIT_DTYPE,
+    DECISION_DTYPE,
+    EQUITY_DTYPE,
+    EVENT_DTYPE,
+    INPUT_DTYPE,
+    ORDER_DTYPE,
+)
 from bot4.ports import journal as port
 
 FORMAT = 1
@@ -50,6 +57,7 @@ _DTYPES = {
     port.ORDERS: ORDER_DTYPE,
     port.DECISIONS: DECISION_DTYPE,
     port.EQUITY: EQUITY_DTYPE,
+    port.COMMIT: COMMIT_DTYPE,
 }
 
 
@@ -60,6 +68,32 @@ class Block:
     sequence: int
     kind: int
     payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place between two blocks: where the next one stands, its number, the hash of the last one."""
+
+    segment: int
+    offset: int
+    sequence: int
+    hash: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """A form that `from_json` reads back."""
+        return {
+            "segment": self.segment,
+            "offset": self.offset,
+            "sequence": self.sequence,
+            "hash": self.hash.hex(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Position:
+        """The position that `to_json` wrote; KeyError or ValueError when it is not one."""
+        return cls(
+            int(data["segment"]), int(data["offset"]), int(data["sequence"]), bytes.fromhex(data["hash"])
+        )
 
 
 def _digest(previous: bytes, head: bytes, payload: bytes | memoryview) -> bytes:
@@ -74,9 +108,20 @@ def _segments(folder: Path) -> list[Path]:
 
 
 class FileJournal:
-    """Writer. `fsync`: 'commit' (each commit is durable), 'close' (only at the end), 'never'."""
+    """Writer. `fsync`: 'commit' (each commit is durable), 'close' (only at the end), 'never'.
 
-    def __init__(self, folder: Path, *, fsync: str = "commit", segment_bytes: int = SEGMENT_BYTES) -> None:
+    A folder with a journal is continued: after its last whole block (all of it is verified first), or at
+    `position`, up to which the caller has verified it; what stands behind is removed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fsync: str = "commit",
+        segment_bytes: int = SEGMENT_BYTES,
+        position: Position | None = None,
+    ) -> None:
         if fsync not in FSYNC:
             raise ValueError(f"fsync policy {fsync!r} is not one of {FSYNC}")
         self.folder = folder
@@ -90,7 +135,7 @@ class FileJournal:
             if any(folder.iterdir()):
                 if not _segments(folder):
                     raise StorageError(f"{folder} is not empty and holds no journal; name a new folder")
-                self._resume()
+                self._resume(position)
             else:
                 self._open_segment()
         except OSError as error:
@@ -98,18 +143,26 @@ class FileJournal:
                 f"journal {folder}: {error.strerror or error}; name a writable folder"
             ) from error
 
-    def _resume(self) -> None:
-        reader = JournalReader(self.folder)
-        for block in reader.headers():
-            self._sequence = block + 1
-        self._last = reader.last_hash
-        path = _segments(self.folder)[-1]
-        self._number = int(path.stem.split("-")[1])
-        self._file: BinaryIO = path.open("r+b", buffering=1 << 20)
-        self._file.truncate(reader.good_bytes)
-        self._file.seek(reader.good_bytes)
-        if reader.good_bytes == 0:
+    def _resume(self, at: Position | None) -> None:
+        if at is None:
+            reader = JournalReader(self.folder)
+            for _ in reader.headers():
+                pass
+            at = reader.position
+        self._sequence, self._last, self._number = at.sequence, at.hash, at.segment
+        paths = _segments(self.folder)
+        for path in paths[at.segment + 1 :]:
+            path.unlink()
+        self._file: BinaryIO = paths[at.segment].open("r+b", buffering=1 << 20)
+        self._file.truncate(at.offset)
+        self._file.seek(at.offset)
+        if at.offset == 0:
             self._start_segment()
+
+    @property
+    def position(self) -> Position:
+        """Where the next block will stand (or, after a full segment, could have stood)."""
+        return Position(self._number, self._file.tell(), self._sequence, self._last)
 
     def _open_segment(self) -> None:
         path = self.folder / f"segment-{self._number:06d}.b4j"
@@ -187,13 +240,20 @@ class FileJournal:
 
 
 class JournalReader:
-    """Reads and verifies. `torn_bytes` > 0 afterwards when the tail was cut short."""
+    """Reads and verifies. `torn_bytes` > 0 afterwards when the tail was cut short.
 
-    def __init__(self, folder: Path) -> None:
+    It begins at `start` (default: at the beginning) and ends after block number `last`, if given.
+    """
+
+    def __init__(self, folder: Path, *, start: Position | None = None, last: int | None = None) -> None:
         self.folder = folder
         self.torn_bytes = 0
         self.good_bytes = 0
         self.last_hash = _ZERO
+        self._start = start
+        self._last = last
+        self._segment = 0
+        self._sequence = 0
         if not folder.is_dir() or not _segments(folder):
             raise JournalError(f"{folder} holds no journal (no segment-*.b4j in it)")
 
@@ -203,11 +263,26 @@ class JournalReader:
             "restore the file from a copy"
         )
 
+    @property
+    def position(self) -> Position:
+        """The place after the last block that was read and found good."""
+        return Position(self._segment, self.good_bytes, self._sequence, self.last_hash)
+
     def _raw(self) -> Iterator[tuple[int, int, int, bytes]]:
-        expected = 0
+        begin = self._start
+        expected = 0 if begin is None else begin.sequence
         paths = _segments(self.folder)
+        if begin is not None and (
+            begin.segment >= len(paths) or paths[begin.segment].stat().st_size < begin.offset
+        ):
+            raise JournalError(f"journal {self.folder} ends before block {expected}: it was cut")
+        if begin is not None:
+            self.last_hash = begin.hash
         for number, path in enumerate(paths):
+            if begin is not None and number < begin.segment:
+                continue
             last_file = number == len(paths) - 1
+            self._segment = number
             with path.open("rb") as file:
                 start = file.read(_FILE.size)
                 if len(start) < _FILE.size:
@@ -218,11 +293,17 @@ class JournalReader:
                 magic, fmt, stated, previous = _FILE.unpack(start)
                 if magic != _MAGIC_FILE or fmt != FORMAT:
                     raise JournalError(f"journal {path}: not a bot4 journal of format {FORMAT}")
-                if stated != number or previous != self.last_hash:
+                inside = begin is not None and number == begin.segment and begin.offset > 0
+                if stated != number or (previous != self.last_hash and not inside):
                     raise JournalError(f"journal {path}: segment {number} is missing, swapped or edited")
                 self.good_bytes = _FILE.size
+                if begin is not None and inside:
+                    self.good_bytes = begin.offset
+                    file.seek(begin.offset)
                 size = path.stat().st_size
                 while self.good_bytes < size:
+                    if self._last is not None and expected > self._last:
+                        return
                     head = file.read(_HEAD_BYTES)
                     digest = file.read(_HASH)
                     if len(digest) < _HASH:
@@ -244,8 +325,9 @@ class JournalReader:
                         raise self._bad(path, expected, "does not match its hash (edited or damaged)")
                     self.last_hash = digest
                     self.good_bytes += _HEAD_BYTES + _HASH + length
-                    yield sequence, kind, count, payload
                     expected += 1
+                    self._sequence = expected
+                    yield sequence, kind, count, payload
 
     def headers(self) -> Iterator[int]:
         """Verify everything and give each block's number."""
@@ -280,5 +362,6 @@ class JournalReader:
 
     def gather(self, kind: int) -> np.ndarray[Any, Any]:
         """All rows of one kind, in order."""
-        parts = [block.payload for block in JournalReader(self.folder).blocks(kind)]
+        again = JournalReader(self.folder, start=self._start, last=self._last)
+        parts = [block.payload for block in again.blocks(kind)]
         return np.concatenate(parts) if parts else np.empty(0, _DTYPES[kind])

@@ -2,74 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bot4.app import bootstrap
-from bot4.app.alarms import alarms
 from bot4.app.commands.backtest import figures, rows
-from bot4.app.commands.control import inbox_dir, run_name
-from bot4.app.commands.stop import control_dir
-from bot4.app.config import Config, key_dir
+from bot4.app.config import Config
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
+from bot4.app.switch import controls
 from bot4.engine.feed import Feed, first_look
 from bot4.engine.intake import import_bars, import_frames
 from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
-from bot4.ports.alarm import Alarm
 from bot4.research.backtest import Backtest, bar_interval, plan_for
-from bot4.research.control import Operator
-from bot4.research.paper import GenerativeSource, Paper, RecordedSource, Source
+from bot4.research.paper import Paper
 from bot4.research.session import Chosen, LoadedModel, Session, assemble, choose, describe, load, nil_costs
-from bot4.safety.authority import Authority
-from bot4.safety.inbox import Inbox
-from bot4.safety.killswitch import KillSwitch
-from bot4.safety.panel import open_panel
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.anchors import HourlyAnchor
 from bot4.storage.journal import FileJournal
 from bot4.storage.lake import Dataset
 from bot4.venues.simulator.generative import GenParams
 from bot4.venues.simulator.generative import instrument as generative_instrument
+from bot4.venues.simulator.sources import GenerativeSource, RecordedSource, Source
 
 SYNTHETIC_BAR = 180 * 10**9
 SYNTHETIC_START = 1_704_067_200 * 10**9  # 2024-01-01T00:00:00Z, a label: the market is made up
-
-
-@contextmanager
-def kill_switch(alarm: Alarm) -> Iterator[KillSwitch]:
-    """The switch of this process: stop file, signals, watchdog; its files are removed at the end."""
-    folder = control_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    stop_file = folder / f"run-{os.getpid()}.stop"
-    pid_file = folder / f"run-{os.getpid()}.pid"
-    stop_file.unlink(missing_ok=True)
-    switch = KillSwitch(stop_file, SystemClock(), alarm, max_missed=30)
-    pid_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
-    try:
-        switch.start()
-        switch.install_signals()
-        yield switch
-    finally:
-        switch.close()
-        pid_file.unlink(missing_ok=True)
-        stop_file.unlink(missing_ok=True)
-
-
-@contextmanager
-def operator_inbox() -> Iterator[Inbox]:
-    """Where `bot4 mode` and `bot4 resume` reach this process; after `kill_switch`, which names the run."""
-    pid = os.getpid()
-    inbox = Inbox(inbox_dir(pid), Authority(key_dir(), run_name(pid)))
-    try:
-        yield inbox
-    finally:
-        inbox.close()
 
 
 def _meta_data(source: str, synthetic: bool, start: int, venues: list[str], bars: bool) -> dict[str, Any]:
@@ -211,26 +171,9 @@ def _trade(
         speed=speed,
         duration_s=None if duration is None else duration / 1e9,
     )
-    with ExitStack() as held:
-        healthy = [True]
-        alarm = held.enter_context(alarms(settings, lambda: healthy[0]))
-        switch = held.enter_context(kill_switch(alarm))
-        inbox = held.enter_context(operator_inbox())
-        panel = open_panel(settings["panel.profile"], switch.trip)
-        held.callback(panel.close)
-        if not panel.present and settings["panel.profile"] != "off":
-            alarm.tell("warning", f"control panel: {panel.why}")
-        view = held.enter_context(LiveView(quiet=quiet))
-        switch.add_callback(lambda trip: healthy.__setitem__(0, False))
-        operator = Operator(
-            session, inbox, SystemClock(), lambda text: alarm.tell("warning", text), alarm.hub.acknowledge
-        )
-
-        def look() -> None:
-            operator.look()
-            anchor.look(SystemClock().now_ns())
-            panel.show(int(session.engine.safety.control[0]["mode"]), switch.latched)
-
+    with controls(settings) as control, LiveView(quiet=quiet) as view:
+        control.attach(session, anchor)
+        switch = control.switch
         paper = Paper(
             session,
             source,
@@ -240,7 +183,7 @@ def _trade(
             settings["run.warmup"] if synthetic else 0,
             duration,
             lambda now, up: view.update(observer.snapshot(now, up)),
-            look,
+            control.look,
         )
         limit, why, seconds = paper.run()
         cause = switch.cause

@@ -22,6 +22,7 @@ from bot4.model.codes_nb import (
     TYPE_MARKET,
 )
 from bot4.venues.simulator.fills_nb import end, fill, room
+from bot4.venues.simulator.rules_nb import list_of, within_limit
 from bot4.venues.simulator.slots_nb import slot_move
 from bot4.venues.simulator.state_nb import (
     C_CAP,
@@ -52,7 +53,7 @@ from bot4.venues.simulator.state_nb import (
     Array,
     Sim,
 )
-from bot4.venues.simulator.take_nb import list_of, meets_own, rest_or_end, within_limit
+from bot4.venues.simulator.take_nb import meets_own, rest_or_end
 
 
 @kernel

@@ -10,10 +10,12 @@ import numpy as np
 from bot4.kernels.jit_nb import kernel
 from bot4.kernels.ladder_nb import side_clear, side_qty, side_set
 from bot4.model.codes_nb import BUY, FLAG_BID, FLAG_BUYER_MAKER, FLAG_MAKER
+from bot4.venues.simulator.accounts_nb import trade_shared
 from bot4.venues.simulator.fills_nb import fill
 from bot4.venues.simulator.state_nb import (
     C_PARTIAL,
     C_PROB_QUEUE,
+    C_SHARED,
     FRONT_BITS,
     I64_MAX,
     L_ASK,
@@ -230,5 +232,9 @@ def book_trade(sim: Sim, spec: Array, events: Array, i: int) -> None:
     meta = sim["meta"]
     meta[inst, M_PRICE] = tick
     meta[inst, M_TRADES] = 1
-    if meta[inst, M_LISTS + side] >= 0:
+    if meta[inst, M_LISTS + side] < 0:
+        return
+    if sim["ctl"][C_SHARED] != 0:
+        trade_shared(sim, spec, inst, side, tick, events[i]["qty"])
+    else:
         _trade_meets(sim, spec, inst, side, tick, events[i]["qty"])

@@ -17,7 +17,7 @@ from bot4.venues.simulator.state_nb import (
     C_TIERS,
     C_TRADE_ID,
     C_TURNOVER,
-    M_POS,
+    O_ACCOUNT,
     O_FLAGS,
     O_ID,
     O_INST,
@@ -119,7 +119,8 @@ def room(sim: Sim, slot: int) -> int:
     """Lots that may still fill: what is left, for reduce-only no more than the position."""
     left = sim["orders"][slot, O_LEFT]
     if sim["orders"][slot, O_FLAGS] & OF_REDUCE_ONLY:
-        against = -sim["orders"][slot, O_SIDE] * sim["meta"][sim["orders"][slot, O_INST], M_POS]
+        held = sim["held"][sim["orders"][slot, O_ACCOUNT], sim["orders"][slot, O_INST]]
+        against = -sim["orders"][slot, O_SIDE] * held
         return int(min(left, max(0, against)))
     return int(left)
 
@@ -130,19 +131,24 @@ def fill(sim: Sim, spec: Array, slot: int, price: int, qty: int, flags: int) -> 
 
     A reduce-only order that could not fill in full for want of a position is canceled.
     """
-    orders = sim["orders"]
-    inst = orders[slot, O_INST]
     allowed = room(sim, slot)
     if allowed == 0:
         end(sim, slot, R_REDUCE_ONLY)
         return 0
-    qty = min(qty, allowed)
+    sim["ctl"][C_TRADE_ID] += 1
+    return book_fill(sim, spec, slot, price, min(qty, allowed), flags)
+
+
+@kernel
+def book_fill(sim: Sim, spec: Array, slot: int, price: int, qty: int, flags: int) -> int:
+    """One side of the trade C_TRADE_ID; `qty` is within the order's room. Returns what is left of it."""
+    orders = sim["orders"]
+    inst = orders[slot, O_INST]
     notional = price * qty * spec[inst]["money_mult"]
     fee = rate_of(notional, fee_rate(sim, spec, inst, (flags & FLAG_MAKER) != 0))
     _add_turnover(sim["ctl"], notional)
     orders[slot, O_LEFT] -= qty
-    sim["meta"][inst, M_POS] += orders[slot, O_SIDE] * qty
-    sim["ctl"][C_TRADE_ID] += 1
+    sim["held"][orders[slot, O_ACCOUNT], inst] += orders[slot, O_SIDE] * qty
     entry = _reply_entry(sim, slot, EV_FILL)
     if entry >= 0:
         heap = sim["queues"][Q_REPLIES]

@@ -138,7 +138,7 @@ def instrument(params: GenParams | None = None) -> Instrument:
     )
 
 
-def _seed_words(seed: int) -> np.ndarray[Any, Any]:
+def seed_words(seed: int) -> np.ndarray[Any, Any]:
     """Four 32-bit words from any integer seed (splitmix64: Steele, Lea and Flood 2014)."""
     mask = (1 << 64) - 1
     x = seed & mask
@@ -208,7 +208,7 @@ def new_generative(params: GenParams, seed: int, start_ns: int) -> GenState:
         vol=np.array([[0.0] * len(keep), keep, shock]),
         distance=distance,
         size=size,
-        rng=_seed_words(seed),
+        rng=seed_words(seed),
     )
     gen.value[g.F_VALUE] = ticks + 0.5
     gen.ints[I_INSTRUMENT] = params.instrument_id

@@ -21,7 +21,8 @@ class SimParams:
     `partial_fill` off: a fill takes the whole order. `half_spread_e8` (1e-8 of price), `impact`
     (fraction of price at a quantity of one bar's volume) and `volume_share` serve bar mode.
     `tiers`: (30-day turnover in money units, maker fee, taker fee in 1e-8), ascending; empty: the
-    instrument's fees.
+    instrument's fees. With several accounts, `root_impact` is Y x daily volatility of the square-root
+    impact law (E9) and `day_lots` the lots that the market trades in a day; 0: none.
     """
 
     bars: bool = False
@@ -35,6 +36,8 @@ class SimParams:
     impact: float = 0.0
     volume_share: float = 0.1
     tiers: tuple[tuple[int, int, int], ...] = ()
+    root_impact: float = 0.0
+    day_lots: float = 0.0
     venue: int = 0
     window: int = 131072
     far: int = 32768
@@ -42,7 +45,15 @@ class SimParams:
     def __post_init__(self) -> None:
         wrong = [
             name
-            for name in ("entry_ns", "response_ns", "latency_sigma", "half_spread_e8", "impact")
+            for name in (
+                "entry_ns",
+                "response_ns",
+                "latency_sigma",
+                "half_spread_e8",
+                "impact",
+                "root_impact",
+                "day_lots",
+            )
             if not getattr(self, name) >= 0
         ]
         if not self.queue_power > 0:
@@ -60,18 +71,24 @@ class SimParams:
 
 
 def new_sim(
-    n_instruments: int, spec: np.ndarray[Any, Any], params: SimParams, seed: int, capacity: int = 1024
+    n_instruments: int,
+    spec: np.ndarray[Any, Any],
+    params: SimParams,
+    seed: int,
+    capacity: int = 1024,
+    accounts: int = 1,
 ) -> s.SimState:
     """An exchange with empty books and no orders.
 
     `spec`: INSTRUMENT_DTYPE[n_instruments]. `capacity`: orders that can be alive at once; four times
-    as many messages can be under way. Memory that no price reaches is never touched.
+    as many messages can be under way. Memory that no price reaches is never touched. With more than one of
+    `accounts` their orders trade with each other, always in part where the quantity asks for it.
     """
     if spec.shape != (n_instruments,):
         raise ValueError(f"spec has shape {spec.shape}, expected ({n_instruments},)")
     check_sizes(params.window, params.far)
     side = side_dtype(params.window, params.far)
-    core = np.zeros(1, s.core_dtype(n_instruments, capacity, side))
+    core = np.zeros(1, s.core_dtype(n_instruments, capacity, side, accounts))
     record = core[0]
     empty_sides(record["sides"])
     record["meta"][:, s.M_LISTS : s.M_LISTS + s.N_LISTS] = -1
@@ -87,6 +104,10 @@ def new_sim(
     par[s.P_HALF_SPREAD] = params.half_spread_e8 / 1e8
     par[s.P_IMPACT] = params.impact
     par[s.P_SHARE] = params.volume_share
+    par[s.P_ROOT] = params.root_impact
+    par[s.P_DAY_LOTS] = params.day_lots
+    if accounts > 1:
+        record["ctl"][s.C_SHARED] = record["ctl"][s.C_PARTIAL] = 1
     for row, tier in enumerate(params.tiers):
         record["tiers"][row] = tier
     return s.SimState(core)
@@ -94,6 +115,7 @@ def new_sim(
 
 def _set_ctl(ctl: np.ndarray[Any, Any], params: SimParams, seed: int) -> None:
     ctl[s.C_CAP] = s.I64_MAX
+    ctl[s.C_HINT] = -1
     ctl[s.C_SEED] = np.array([seed & (2**64 - 1)], np.uint64).view(np.int64)[0]
     ctl[s.C_BARS] = params.bars
     ctl[s.C_PARTIAL] = params.partial_fill

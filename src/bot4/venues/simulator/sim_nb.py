@@ -44,6 +44,7 @@ from bot4.venues.simulator.book_nb import (
 )
 from bot4.venues.simulator.fills_nb import draw_latency, end, reply, room
 from bot4.venues.simulator.queues_nb import queue_add, queue_drop, queue_next, queue_rise
+from bot4.venues.simulator.rules_nb import list_of, within_limit
 from bot4.venues.simulator.slots_nb import slot_find, slot_link, slot_move, slot_release, slot_take
 from bot4.venues.simulator.state_nb import (
     A_CANCEL,
@@ -84,7 +85,7 @@ from bot4.venues.simulator.state_nb import (
     Sim,
     SimState,
 )
-from bot4.venues.simulator.take_nb import list_of, meets_own, take_from_book, within_limit
+from bot4.venues.simulator.take_nb import meets_own, take_from_book
 
 _NOTIONAL_LIMIT = 4.0e18  # money units; beyond it int64 arithmetic is not safe
 

@@ -52,10 +52,23 @@ def _goes_before(price: int, other: int, which: int) -> bool:
 @kernel
 def slot_link(sim: Sim, slot: int, which: int) -> None:
     """Put an order into a list: bids and asks by price then arrival, the others by arrival."""
+    slot_link_behind(sim, slot, which, -1)
+
+
+@kernel
+def slot_link_behind(sim: Sim, slot: int, which: int, hint: int) -> None:
+    """As `slot_link`, but look from the order in slot `hint` on, if the new one belongs behind it."""
     orders = sim["orders"]
     inst = orders[slot, O_INST]
     before = -1
     after = sim["meta"][inst, M_LISTS + which]
+    if (
+        hint >= 0
+        and orders[hint, O_LIST] == which
+        and not _goes_before(orders[slot, O_PRICE], orders[hint, O_PRICE], which)
+    ):
+        before = hint
+        after = orders[hint, O_NEXT]
     while after >= 0 and not _goes_before(orders[slot, O_PRICE], orders[after, O_PRICE], which):
         before = after
         after = orders[after, O_NEXT]

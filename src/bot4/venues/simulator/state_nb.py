@@ -9,7 +9,6 @@ Array = np.ndarray[Any, Any]
 I64_MAX = (1 << 63) - 1
 
 # --- meta: one row an instrument ----------------------------------------------
-M_POS = 0  # our position in lots, signed
 M_PRICE = 1  # last trade, or the bar's price; 0: none yet
 M_TRADES = 2  # 1 once a trade was seen
 M_DEPTH = 3  # 1 once a depth level was seen
@@ -47,7 +46,18 @@ O_ARRIVES = 12
 O_LIST = 13
 O_NEXT = 14
 O_PREV = 15
-O_SIZE = 16
+O_ACCOUNT = 16  # row of `held`; 0 where there is one account only
+O_POLICY = 17  # SELF_*: what happens where it would trade with its own account
+O_PEAK = 18  # iceberg: lots shown at a time, 0: all of it
+O_SHOWN = 19  # iceberg: what is left of the slice that is shown
+O_SIZE = 20
+
+# --- self-trade policies, of the order that takes --------------------------------
+SELF_NONE = 0
+SELF_EXPIRE_TAKER = 1
+SELF_EXPIRE_MAKER = 2
+SELF_EXPIRE_BOTH = 3
+SELF_DECREMENT = 4
 
 FRONT_BITS = 16
 
@@ -67,6 +77,8 @@ Q_TRADE = 9
 Q_FLAGS = 10
 Q_VENUE_TS = 11
 Q_SIZE = 12
+
+K_PREVENTED = 64  # a reply of the exchange itself: a self-trade was prevented, lots went from both
 
 A_SUBMIT = 0
 A_CANCEL = 1
@@ -92,6 +104,8 @@ C_DAY = 17  # newest day in the 30-day volume
 C_TURNOVER = 18  # sum of the days, money units
 C_TIERS = 19  # rows of the fee table in use
 C_DAYS = 20  # 30 days of turnover
+C_HINT = 51  # slot behind which an order that is about to rest belongs, or before; -1: unknown
+C_SHARED = 50  # 1: several accounts, whose orders trade with each other
 C_SIZE = 56
 
 # --- par: float settings --------------------------------------------------------
@@ -100,6 +114,8 @@ P_POWER = 1  # probabilistic queue: exponent
 P_HALF_SPREAD = 2  # bars: fraction of price
 P_IMPACT = 3  # bars: times sqrt(quantity / volume of the bar before)
 P_SHARE = 4  # bars: share of the volume beyond a limit that can be ours
+P_ROOT = 5  # accounts: impact of taking, Y x daily volatility (E9), fraction of price
+P_DAY_LOTS = 6  # accounts: lots that the market trades in a day
 P_SIZE = 8
 
 
@@ -107,7 +123,7 @@ Sim = Any  # the one record of SimState.core
 
 
 class SimState(NamedTuple):
-    """All state of one simulated exchange and of our account there: one record of `core_dtype`.
+    """All state of one simulated exchange and of the accounts there: one record of `core_dtype`.
 
     One record, because numba passes it as a bare pointer, while each array costs a counted reference.
     """
@@ -115,7 +131,7 @@ class SimState(NamedTuple):
     core: Array
 
 
-def core_dtype(n_instruments: int, capacity: int, side: np.dtype[Any]) -> np.dtype[Any]:
+def core_dtype(n_instruments: int, capacity: int, side: np.dtype[Any], n_accounts: int = 1) -> np.dtype[Any]:
     """The record of an exchange: its tables as nested arrays. `side` is the ladder's side_dtype."""
     return np.dtype(
         [
@@ -123,6 +139,7 @@ def core_dtype(n_instruments: int, capacity: int, side: np.dtype[Any]) -> np.dty
             ("par", "<f8", (P_SIZE,)),
             ("tiers", "<i8", (MAX_TIERS, 3)),  # turnover from which it holds, maker, taker fee
             ("meta", "<i8", (n_instruments, M_SIZE)),
+            ("held", "<i8", (n_accounts, n_instruments)),  # positions in lots, signed
             ("orders", "<i8", (capacity + 1, O_SIZE)),  # the last row: orders that found no room
             ("queues", "<i8", (2, 4 * capacity, Q_SIZE)),
             ("sides", side, (n_instruments, 2)),

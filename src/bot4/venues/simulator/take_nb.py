@@ -2,19 +2,23 @@
 
 from bot4.kernels.jit_nb import kernel
 from bot4.kernels.ladder_nb import side_qty, side_worse
-from bot4.model.codes_nb import BUY, FLAG_GAP, R_IOC, R_SELF, TIF_IOC, TYPE_LIMIT, TYPE_STOP
+from bot4.model.codes_nb import FLAG_GAP, R_IOC, R_SELF, TIF_IOC, TYPE_LIMIT, TYPE_STOP
+from bot4.venues.simulator.accounts_nb import take_shared
 from bot4.venues.simulator.fills_nb import end, fill
-from bot4.venues.simulator.slots_nb import slot_move
+from bot4.venues.simulator.rules_nb import list_of, within_limit
+from bot4.venues.simulator.slots_nb import slot_link_behind, slot_unlink
 from bot4.venues.simulator.state_nb import (
+    C_HINT,
     C_PARTIAL,
+    C_SHARED,
     FRONT_BITS,
-    L_ASK,
-    L_BID,
     M_LISTS,
     O_FRONT,
     O_INST,
     O_LEFT,
+    O_PEAK,
     O_PRICE,
+    O_SHOWN,
     O_SIDE,
     O_STOP,
     O_TIF,
@@ -26,27 +30,12 @@ from bot4.venues.simulator.state_nb import (
 
 
 @kernel
-def list_of(side: int) -> int:
-    """The list, and the ladder side, of an order's own side."""
-    return L_BID if side == BUY else L_ASK
-
-
-@kernel
 def meets_own(sim: Sim, slot: int, price: int) -> bool:
     """Whether trading at `price` would meet a resting order of our own."""
     orders = sim["orders"]
     side = orders[slot, O_SIDE]
     own = sim["meta"][orders[slot, O_INST], M_LISTS + 1 - list_of(side)]
     return bool(own >= 0 and (price - orders[own, O_PRICE]) * side >= 0)
-
-
-@kernel
-def within_limit(sim: Sim, slot: int, price: int) -> bool:
-    """Whether the order may trade at `price`; market and triggered stop orders always may."""
-    orders = sim["orders"]
-    if orders[slot, O_TYPE] != TYPE_LIMIT:
-        return True
-    return bool((orders[slot, O_PRICE] - price) * orders[slot, O_SIDE] >= 0)
 
 
 @kernel
@@ -71,15 +60,22 @@ def rest_or_end(sim: Sim, slot: int) -> None:
         level = side_qty(sim["sides"][orders[slot, O_INST], which], orders[slot, O_PRICE])
         orders[slot, O_FRONT] = level << FRONT_BITS
         orders[slot, O_TRADED] = 0
-        slot_move(sim, slot, which)
+        orders[slot, O_SHOWN] = min(orders[slot, O_PEAK], orders[slot, O_LEFT])
+        slot_unlink(sim, slot)
+        slot_link_behind(sim, slot, which, sim["ctl"][C_HINT])
 
 
 @kernel
 def take_from_book(sim: Sim, spec: Array, slot: int) -> None:
     """Match an order with the other side of the book; the book itself is not changed by us.
 
-    Without partial fills the whole order fills at the best price, with them level by level.
+    Without partial fills the whole order fills at the best price, with them level by level. Where
+    there are several accounts, their orders stand between those of the market.
     """
+    if sim["ctl"][C_SHARED] != 0:
+        if take_shared(sim, spec, slot):
+            rest_or_end(sim, slot)
+        return
     orders = sim["orders"]
     inst = orders[slot, O_INST]
     other = 1 - list_of(orders[slot, O_SIDE])

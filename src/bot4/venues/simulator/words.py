@@ -83,6 +83,7 @@ class Refusal(StrEnum):
     LEVERAGE = "leverage"
     MODE = "mode"
     OCO_PRICES = "oco_prices"
+    SELF_TRADE = "self_trade"
     FOK = "fok"
     INTERNAL = "internal"
 
@@ -157,6 +158,7 @@ class Order:
     updated_ns: int
     filled: int = 0
     spent: int = 0
+    prevented: int = 0  # lots that self-trade prevention took off
     list_id: int = 0  # of the OCO it belongs to
     reason: Refusal | None = None
 
@@ -182,7 +184,10 @@ class Execution:
 
 @dataclass(slots=True)
 class Position:
-    """A perp position: `qty` signed lots; `cost` is the sum of price x quantity at entry, ticks x lots."""
+    """A perp position: `qty` in lots and `cost`, the sum of price x quantity at entry in ticks x lots.
+
+    Both are signed, so the entry price is `cost / qty`.
+    """
 
     symbol: str
     qty: int = 0
@@ -192,9 +197,28 @@ class Position:
     margin: Decimal = Decimal(0)  # isolated wallet
 
 
+@dataclass(frozen=True, slots=True)
+class PositionView:
+    """A position with what follows from the mark price; prices in quote currency.
+
+    `liquidation` is None where no positive price would liquidate it.
+    """
+
+    position: Position
+    entry: Decimal
+    mark: Decimal
+    unrealised: Decimal
+    liquidation: Decimal | None
+    initial: Decimal  # margin it needs at its leverage
+    maintenance: Decimal
+
+
 @dataclass(slots=True)
 class Account:
-    """One customer. `locked` is the part of a spot balance that open orders hold."""
+    """One customer. `locked` is the part of a spot balance that open orders hold.
+
+    `margin` is the whole futures wallet, the margins of isolated positions included.
+    """
 
     key: str
     secret: str | None  # None: any secret is good (a practice account)

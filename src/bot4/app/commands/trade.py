@@ -1,0 +1,166 @@
+"""`bot4 run --endpoint`: trading on a venue over its own protocol, on this machine's served exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bot4.app import bootstrap
+from bot4.app.commands.backtest import figures, rows
+from bot4.app.commands.stop import control_dir
+from bot4.app.live import LiveView
+from bot4.app.observer import Observer
+from bot4.app.switch import controls
+from bot4.app.trading import Surroundings, Task, trade, warm
+from bot4.engine.live_frames import BinanceParsers
+from bot4.execution.desk import Desk
+from bot4.live.session import Figures
+from bot4.model.errors import ConfigError
+from bot4.model.times import duration_ns
+from bot4.ports.secrets import ApiKey, FakeSecrets
+from bot4.ports.venue import Venue
+from bot4.research.session import Session, choose, load
+from bot4.safety.system_clock import SystemClock
+from bot4.venues.binance.endpoints import served_spot, served_usdm
+from bot4.venues.binance.face import Wiring
+from bot4.venues.binance.spot import BinanceSpot
+from bot4.venues.binance.usdm import BinanceUsdm
+from bot4.venues.limits import Limit
+
+VENUES = ("binance-usdm", "binance-spot")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def port_of(endpoint: str) -> tuple[str, int]:
+    """Host and port of an endpoint on this machine; ConfigError for any other."""
+    try:
+        parts = urlsplit(endpoint)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"--endpoint {endpoint}: {error}; write http://127.0.0.1:PORT") from None
+    if host not in LOOPBACK or port is None or parts.scheme != "http":
+        raise ConfigError(
+            f"--endpoint {endpoint}: bot4 trades only on an exchange that is served on this machine; "
+            "start one, and name it as http://127.0.0.1:PORT"
+        )
+    return host, port
+
+
+def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Venue:
+    """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
+
+    `limits` where the exchange does not have those that Binance documents.
+    """
+    name = "binance-usdm" if venue == "binance" else venue
+    if name not in VENUES:
+        raise ConfigError(
+            f"--venue {venue}: an exchange is traded as {' or '.join(VENUES)} (binance is the first)"
+        )
+    host, port = port_of(endpoint)
+    folder = control_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    key = ApiKey(f"practice-{owner}", "practice")
+    wiring = Wiring(
+        clock=SystemClock(),
+        secrets=FakeSecrets(dict.fromkeys(VENUES, key)),
+        folder=folder,
+        parsers=BinanceParsers(),
+        limits=limits,
+    )
+    if name == "binance-usdm":
+        return BinanceUsdm(served_usdm(port, host), wiring)
+    return BinanceSpot(served_spot(port, host), wiring)
+
+
+def notice(desk: Desk, live: Figures, now: int, steady: int) -> str:
+    """What a live screen says besides what every screen says; `now` wall, `steady` monotonic ns."""
+    naked = max(((steady - n.since) / 1e9 for n in desk.naked.values() if n.since is not None), default=0.0)
+    unknown = sum(desk.unknown.values())
+    agreed = "not yet compared" if not live.reconciled_at else f"{(now - live.reconciled_at) / 1e9:.0f} s ago"
+    return (
+        f"epoch {live.epoch}   unknown orders {unknown}   without stop {naked:.1f} s   "
+        f"lag {live.lag_ns / 1e6:.0f} ms   "
+        f"private stream {'up' if desk.stream_up else 'DOWN'}   agreed {agreed}"
+    )
+
+
+class Screen:
+    """Feeds the live view from a session that does not exist yet when the view is opened."""
+
+    def __init__(self, view: LiveView, strategy: str, duration_s: float | None) -> None:
+        self._view = view
+        self._strategy = strategy
+        self._duration_s = duration_s
+        self._observer: Observer | None = None
+        self._clock = SystemClock()
+        self._begin = self._clock.monotonic_ns()
+
+    def show(self, session: Session, desk: Desk, live: Figures) -> None:
+        """Redraw."""
+        if self._observer is None:
+            self._observer = Observer(
+                session, synthetic=False, strategy=self._strategy, speed=1.0, duration_s=self._duration_s
+            )
+        now = self._clock.now_ns()
+        snapshot = self._observer.snapshot(now, (self._clock.monotonic_ns() - self._begin) / 1e9)
+        snapshot["mode"] = "live"
+        snapshot["notice"] = notice(desk, live, now, self._clock.monotonic_ns())
+        self._view.update(snapshot)
+
+
+def trade_here(
+    *,
+    venue: str,
+    endpoint: str,
+    symbols: list[str],
+    for_: str | None,
+    strategy: str | None,
+    model: Path | None,
+    seed: int,
+    out: Path | None,
+    adopt: bool,
+    config: Path | None,
+    sets: list[str],
+    as_json: bool,
+) -> dict[str, Any] | None:
+    """Trade at `endpoint` until the time is up or the switch is raised."""
+    settings = bootstrap.settings_of(config, sets, strategy)
+    chosen = choose(settings["strategy.name"])
+    duration = None if for_ is None else duration_ns(for_)
+    folder = bootstrap.journal_folder(out, "live")
+    there = open_venue(venue, endpoint, settings["live.owner"])
+    perp = there.capabilities.market == "perp"
+    named = tuple(symbols) or ("BTC-USDT-PERP" if perp else "BTC-USDT",)
+    task = Task(named, settings, chosen, load(model), seed, folder, adopt, duration)
+    with bootstrap.progress(as_json):
+        warm(settings, chosen, len(named))
+    with controls(settings) as control, LiveView(quiet=as_json) as view:
+        screen = Screen(view, chosen.spec, None if duration is None else duration / 1e9)
+        around = Surroundings(
+            SystemClock(), control.alarm, control.switch, screen.show, control.attach, control.look
+        )
+        document = asyncio.run(trade(there, task, around))
+    document = {**figures(folder), **document, "journal": str(folder)}
+    if as_json:
+        return document
+    bootstrap.shown(
+        document, [*rows(document), *live_rows(document["live"]), ("ended by", document["ended_by"])]
+    )
+    print(f"\nnext: bot4 show positions {folder}   bot4 replay {folder} --verify")
+    return None
+
+
+def live_rows(live: dict[str, Any]) -> list[tuple[str, str]]:
+    """The session's own figures as lines of the table."""
+    naked = ", ".join(f"{symbol} {s:g} s" for symbol, s in live["naked_s"].items())
+    return [
+        (
+            "epoch | recovered events | recovery",
+            f"{live['epoch']} | {live['recovered_events']:,} | {live['recovery_s']} s",
+        ),
+        ("longest without stop", naked or "–"),
+        ("unknown orders | feed breaks", f"{live['unknown_orders']} | {live['feed_breaks']}"),
+        ("explained at the start", "; ".join(live["explained"]) or "nothing differed"),
+    ]

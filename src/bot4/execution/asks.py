@@ -1,0 +1,49 @@
+"""What the desk asks of a venue, as values; the lanes decide, the desk carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, auto
+
+from bot4.model.approved import ApprovedOrder
+from bot4.ports.venue import OrderReport, TradeReport, VenueError
+
+
+class Line(IntEnum):
+    """Three lines per instrument, so that a slow answer on one never holds up another."""
+
+    URGENT = auto()  # cancels and reduce-only orders
+    RISK = auto()  # orders of new risk
+    ASK = auto()  # questions
+
+
+class Verb(IntEnum):
+    """The call."""
+
+    SUBMIT = auto()
+    CANCEL = auto()
+    LOOK = auto()  # one order by client id
+    SWEEP = auto()  # open orders and own trades of the instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One call to make. `at` is the steady time of asking, `since_ns` bounds a sweep's trades (wall time)."""
+
+    verb: Verb
+    at: int
+    client_id: str = ""
+    order: ApprovedOrder | None = None
+    since_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The answer to SWEEP; `position` in lots where it was asked for, else None."""
+
+    open_orders: tuple[OrderReport, ...]
+    trades: tuple[TradeReport, ...]
+    position: int | None = None
+
+
+Answer = OrderReport | Sweep | VenueError

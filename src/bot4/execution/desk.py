@@ -1,0 +1,452 @@
+"""The order desk: between the engine, which approves orders, and a venue, which may or may not answer.
+
+    desk = Desk(venue, instruments, money_exp, owner, epoch, clock, alarm, store)
+    desk.recover(rows, epoch, fills)     orders that were live when the last run ended, and its journalled
+    fills task = create_task(desk.run())       until cancelled
+    desk.hand_over(rows)                 rows of ORDER_DTYPE from the engine, journalled before
+    rows = await desk.answers()          rows of EVENT_DTYPE for the engine; or desk.drain(), without waiting
+
+Each instrument is a `Lane` with three workers: cancels and reduce-only orders, new risk, questions; an answer
+that hangs on one never holds up another. Intents are durable before the first byte is sent (`idempotency`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from bot4.execution.asks import Answer, Ask, Line, Sweep, Verb
+from bot4.execution.breaker import Breaker
+from bot4.execution.fills import PriceOf, TradeBook
+from bot4.execution.guard import Guard
+from bot4.execution.idempotency import Intents, intent_key
+from bot4.execution.ids import client_order_id
+from bot4.execution.lane import Lane
+from bot4.execution.outbox import Outbox
+from bot4.execution.protection import NakedTime, PassedStops, covered
+from bot4.execution.reconcile import Reconciliation
+from bot4.execution.reconciler import Reconciler, lots_held
+from bot4.execution.settings import DeskSettings
+from bot4.execution.tracked import Tracked, tracked_from
+from bot4.model.codes_nb import (
+    ACT_CANCEL,
+    EV_CASH,
+    EV_FILL,
+    EV_REJECT,
+    EV_STREAM,
+    R_DUPLICATE,
+    R_INSTRUMENT,
+    R_INTERNAL,
+    R_KILLED,
+    R_OK,
+    R_OPERATOR,
+    R_PRIVATE_DOWN,
+    R_TRIGGER_NOW,
+    STATUS_DISCONNECTED,
+    STATUS_OK,
+)
+from bot4.model.errors import ConfigError
+from bot4.model.instrument import Instrument
+from bot4.ports.alarm import Alarm
+from bot4.ports.clock import Clock
+from bot4.ports.intents import IntentStore
+from bot4.ports.venue import (
+    AccountReport,
+    OrderReport,
+    OutcomeUnknown,
+    PrivateEvent,
+    Rules,
+    StreamState,
+    TradeReport,
+    Venue,
+    VenueError,
+)
+from bot4.safety.gate import sealed
+
+TAKER_FEE = Decimal("0.001")
+"""Charged on a fee in an asset without a known price: the dearest of the usual taker rates."""
+
+
+def no_price(asset: str) -> Decimal | None:
+    """Knows the worth of no asset."""
+    return None
+
+
+class Desk:
+    """Carries out the engine's orders at one venue; see the module. Not for several threads.
+
+    `instruments` in the order of the engine's instrument numbers; `price_of` values fee assets other than
+    base and quote.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        instruments: Sequence[Instrument],
+        money_exp: int,
+        owner: str,
+        epoch: int,
+        clock: Clock,
+        alarm: Alarm,
+        store: IntentStore,
+        settings: DeskSettings | None = None,
+        price_of: PriceOf = no_price,
+        venue_number: int = 0,
+    ) -> None:
+        if not venue.capabilities.own_trades:
+            raise ConfigError(f"{venue.name} does not report own trades; fills could not be booked exactly")
+        self.settings = settings or DeskSettings()
+        self.stream_up = True
+        self.last_account: AccountReport | None = None
+        self._venue = venue
+        self._owner = owner
+        self._epoch = epoch
+        self._clock = clock
+        self._alarm = alarm
+        self._number = venue_number
+        self._out = Outbox()
+        self._news = asyncio.Event()
+        self._intents = Intents(store, self.settings.intent_ttl_ns, self.settings.intents)
+        self._stopped = False
+        self._breaker = Breaker(
+            self.settings.refusals, self.settings.breaker_ns, lambda text: alarm.tell("critical", text)
+        )
+        self.lanes: list[Lane] = []
+        self._wake: list[dict[Line, asyncio.Event]] = []
+        for index, instrument in enumerate(instruments):
+            book = TradeBook(instrument, money_exp, self.settings.remember_trades, price_of, TAKER_FEE)
+            lane = Lane(
+                index,
+                book,
+                self.settings,
+                self._breaker,
+                self._out,
+                alarm,
+                owner,
+                lookup=venue.capabilities.client_id_lookup,
+                done=self._done,
+            )
+            self.lanes.append(lane)
+            self._wake.append({line: asyncio.Event() for line in Line})
+        self._by_symbol = {lane.symbol: lane for lane in self.lanes}
+        self.naked = {lane.symbol: NakedTime() for lane in self.lanes}
+        self._passed = {lane.symbol: PassedStops(self.settings.escalate_ns) for lane in self.lanes}
+        self._guard = Guard(self.settings, alarm)
+        self._reconciler = Reconciler(
+            venue, self.lanes, self._out, alarm, clock, owner, money_exp, self.settings
+        )
+        self._compare_soon = asyncio.Event()
+
+    # --- from the engine ---------------------------------------------------------------------------------
+    def hand_over(self, rows: np.ndarray[Any, Any]) -> None:
+        """Take approved orders and cancels (ORDER_DTYPE); they must be in the journal already.
+
+        Each intent is made durable here, before anything is sent. A row handed over twice changes nothing.
+        SafetyError for a row that the gate did not approve; StorageError when the intents cannot be written:
+        nothing of `rows` is sent then.
+        """
+        now, wall = self._clock.monotonic_ns(), self._clock.now_ns()
+        new: list[tuple[Lane, Tracked, str]] = []
+        for row in rows:
+            lane = self.lanes[int(row["instrument"])]
+            if int(row["action"]) == ACT_CANCEL:
+                continue
+            if int(row["id"]) in lane.orders:
+                continue
+            order = sealed(row, lane.book.instrument, self._owner, self._epoch)
+            t = tracked_from(row, order.client_order_id, now, order)
+            new.append((lane, t, self._key(row, self._epoch)))
+        claims = self._intents.claim([(key, t.client_id) for _, t, key in new], wall)
+        for (lane, t, _), claim in zip(new, claims):
+            if claim.fresh:
+                self._take(lane, t, now)
+            elif claim.client_id == t.client_id:
+                lane.recover(t, sent=True)
+            else:  # the same intent under another number: one order is enough
+                self._out.put(EV_REJECT, lane.index, x=t.id, y=R_DUPLICATE)
+        for row in rows:
+            if int(row["action"]) == ACT_CANCEL:
+                self._cancel(row, now)
+        self._wake_all()
+
+    def recover(self, rows: np.ndarray[Any, Any], epoch: int, fills: np.ndarray[Any, Any]) -> None:
+        """Orders live when the run `epoch` ended, and the answers (EVENT_DTYPE) in its journal.
+
+        What may have been sent is looked up and never sent again; what was never written down was never sent.
+        """
+        now = self._clock.monotonic_ns()
+        booked = (fills["kind"] == EV_FILL) | ((fills["kind"] == EV_CASH) & (fills["seq"] != 0))
+        for fill in fills[booked]:
+            self.lanes[int(fill["instrument"])].book.remember(int(fill["seq"]))
+        for row in rows:
+            lane = self.lanes[int(row["instrument"])]
+            client_id = client_order_id(self._owner, epoch, int(row["id"]))
+            lane.recover(tracked_from(row, client_id, now, None), self._intents.find(client_id) is not None)
+        self._wake_all()
+
+    def set_position(self, symbol: str, lots: int, average: int) -> None:
+        """The position (signed lots, average entry in ticks) that the engine starts with or has adopted."""
+        holding = self._by_symbol[symbol].book.holding
+        holding.lots, holding.cost = lots, abs(lots) * average
+
+    def mark(self, symbol: str, ticks: int) -> None:
+        """The market's price, for stops that are held here and for stops that it passed."""
+        lane = self._by_symbol[symbol]
+        lane.mark(ticks, self._clock.monotonic_ns())
+        self._ring(lane)
+
+    def learn(self, rules: Sequence[Rules]) -> None:
+        """The venue's rules, at the start and whenever they are read again; a changed meaning quarantines."""
+        for symbol, what in self._guard.learn(rules).items():
+            lane = self._by_symbol.get(symbol)
+            if lane is not None:
+                lane.pause(R_INSTRUMENT)
+                self._alarm.tell(
+                    "critical", f"{symbol}: {what}; new risk here is paused until a person agrees"
+                )
+
+    def stop_risk(self, reason: int = R_KILLED) -> None:
+        """Refuse all orders of new risk that are not sent yet, and all to come."""
+        self._stopped = True
+        for lane in self.lanes:
+            lane.drop_risk(self._clock.monotonic_ns(), reason)
+        self._news.set()
+
+    def allow_risk(self) -> None:
+        """End `stop_risk`."""
+        self._stopped = False
+
+    def _take(self, lane: Lane, t: Tracked, now: int) -> None:
+        if self._stopped and not t.reduce_only:
+            self._out.put(EV_REJECT, lane.index, x=t.id, y=R_KILLED)
+            self._done(t.client_id)
+        elif not t.reduce_only and (reason := self._refusal(lane, t, now)) != R_OK:
+            self._out.put(EV_REJECT, lane.index, x=t.id, y=reason)
+            self._done(t.client_id)
+        elif t.is_stop and not self._venue.capabilities.stop_orders:
+            lane.take(t)
+            lane.refuse_stop(t, now)
+        else:
+            lane.take(t)
+
+    def _refusal(self, lane: Lane, t: Tracked, now: int) -> int:
+        return self._guard.reason(t, lane.book.instrument, lane.live, lane.price, now)
+
+    def _cancel(self, row: np.ndarray[Any, Any], now: int) -> None:
+        lane = self.lanes[int(row["instrument"])]
+        reason = int(row["reason"]) or R_OPERATOR
+        if not lane.cancel(int(row["id"]), reason, now):
+            client_id = client_order_id(self._owner, self._epoch, int(row["id"]))
+            lane.recover(tracked_from(row, client_id, now, None), sent=True)
+            lane.cancel(int(row["id"]), reason, now)
+
+    def _key(self, row: np.ndarray[Any, Any], epoch: int) -> str:
+        """New risk by what it is for, so that one decision makes one order; the rest by its own number."""
+        if int(row["decision"]) > 0 and not int(row["flags"]):
+            parts = [int(row[name]) for name in ("instrument", "decision", "purpose", "side", "price", "qty")]
+            return intent_key(self._owner, epoch, *parts)
+        return intent_key(self._owner, epoch, "order", int(row["id"]))
+
+    def _done(self, client_id: str) -> None:
+        self._intents.done(client_id, self._clock.now_ns())
+
+    # --- to the engine -----------------------------------------------------------------------------------
+    def drain(self) -> np.ndarray[Any, Any]:
+        """All answers since the last call, EVENT_DTYPE, in order; empty when there are none."""
+        self._news.clear()
+        return self._out.take(self._clock.now_ns(), self._number)
+
+    async def answers(self) -> np.ndarray[Any, Any]:
+        """Wait until there is at least one answer; all of them."""
+        while not len(self._out):
+            self._news.clear()
+            await self._news.wait()
+        return self.drain()
+
+    def worst_exposure(self, symbol: str) -> int:
+        """The largest |position| in lots that can come of it and every order not known to be gone."""
+        return self._by_symbol[symbol].worst_exposure()
+
+    def blocked(self, symbol: str) -> int:
+        """Why new risk on `symbol` is refused now (R_*), or R_OK."""
+        return self._by_symbol[symbol].blocked() or (R_KILLED if self._stopped else R_OK)
+
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """Orders of unknown outcome, by symbol."""
+        return {lane.symbol: lane.unknown for lane in self.lanes if lane.unknown}
+
+    # --- running -----------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Work until cancelled; an error in a worker ends all of them and is raised: fail closed."""
+        async with asyncio.TaskGroup() as group:
+            for lane, wake in zip(self.lanes, self._wake):
+                for line in Line:
+                    group.create_task(
+                        self._work(lane, line, wake[line]), name=f"{lane.symbol} {line.name.lower()}"
+                    )
+            group.create_task(self._listen(), name="private stream")
+            group.create_task(self._watch(), name="protection")
+            group.create_task(self._compare(), name="reconciliation")
+
+    async def _work(self, lane: Lane, line: Line, wake: asyncio.Event) -> None:
+        while True:
+            wake.clear()
+            ask = lane.next_ask(line, self._clock.monotonic_ns(), self._clock.now_ns())
+            self._tell_news()
+            if ask is not None:
+                answer = await self._carry_out(lane, ask)
+                lane.answered(ask, answer, self._clock.monotonic_ns())
+                self._look_at_cover(lane)
+                self._ring(lane)
+                self._tell_news()
+                continue
+            await self._pause(wake, lane.wait_ns(line, self._clock.monotonic_ns()))
+
+    async def _pause(self, wake: asyncio.Event, ns: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            # not wait_for: before Python 3.12 it can swallow a cancellation
+            async with asyncio.timeout(max(ns, 100_000) / 1e9):
+                await wake.wait()
+
+    async def _carry_out(self, lane: Lane, ask: Ask) -> Answer:
+        """One call; whatever is raised that is not a word of the port means that nothing is known."""
+        calls: dict[Verb, Callable[[], Awaitable[Answer]]] = {
+            Verb.SUBMIT: lambda: self._submit(ask),
+            Verb.CANCEL: lambda: self._venue.cancel(lane.symbol, ask.client_id),
+            Verb.LOOK: lambda: self._venue.order(lane.symbol, ask.client_id),
+            Verb.SWEEP: lambda: self._sweep(lane, ask),
+        }
+        try:
+            return await calls[ask.verb]()
+        except VenueError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - the outcome is unknown; told, and settled by evidence
+            self._alarm.tell("critical", f"{lane.symbol}: {ask.verb.name.lower()} failed inside: {error!r}")
+            return OutcomeUnknown(repr(error), R_INTERNAL)
+
+    async def _submit(self, ask: Ask) -> OrderReport:
+        assert ask.order is not None
+        return await self._venue.submit(ask.order)
+
+    async def _sweep(self, lane: Lane, ask: Ask) -> Sweep:
+        open_orders = await self._venue.open_orders(lane.symbol)
+        trades = await self._venue.trades(lane.symbol, ask.since_ns)
+        position = None
+        if not self._venue.capabilities.client_id_lookup and lane.unknown:
+            position = lots_held(await self._venue.account(), lane.book.instrument)
+        return Sweep(tuple(open_orders), tuple(trades), position)
+
+    # --- comparison with the venue -------------------------------------------------------------------------
+    async def reconcile(self, *, starting: bool, since_ns: int | None = None) -> Reconciliation:
+        """Compare with the venue now and act on it (see `reconciler`); a start repeats this until it agrees.
+
+        `since_ns` (ns UTC): own trades from then on count; at a start the time of the journal's last record.
+        """
+        found = await self._reconciler.compare(starting=starting, since_ns=since_ns)
+        self._wake_all()
+        return found
+
+    @property
+    def reconciled(self) -> Reconciliation | None:
+        """The last comparison, None before the first."""
+        return self._reconciler.last
+
+    async def _compare(self) -> None:
+        """Compare regularly, after a lost stream, when a stray order shows; not before the start did."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.reconcile_ns / 1e9):
+                    await self._compare_soon.wait()
+            self._compare_soon.clear()
+            if self.reconciled is not None:
+                await self.reconcile(starting=False)
+
+    # --- news of the venue -------------------------------------------------------------------------------
+    async def _listen(self) -> None:
+        """The private stream; when it ends or breaks, orders are polled and it is opened again."""
+        attempt = 0
+        while True:
+            try:
+                async for event in self._venue.private():
+                    attempt = 0
+                    self.hear(event)
+                reason = R_PRIVATE_DOWN
+            except VenueError as error:
+                reason = error.reason
+            self._stream(False, reason)
+            attempt += 1
+            await asyncio.sleep(self.settings.pause_ns(attempt, 0) / 1e9)
+
+    def hear(self, event: PrivateEvent) -> None:
+        """Take in one event of the private stream."""
+        if isinstance(event, StreamState):
+            self._stream(event.up, event.reason)
+        elif isinstance(event, AccountReport):
+            self.last_account = event
+        else:
+            lane = self._by_symbol.get(event.symbol)
+            if lane is not None:
+                self._hear_order(lane, event)
+        self._tell_news()
+
+    def _hear_order(self, lane: Lane, event: OrderReport | TradeReport) -> None:
+        lane.heard(event, self._clock.monotonic_ns())
+        self._look_at_cover(lane)
+        self._ring(lane)
+
+    def _stream(self, up: bool, reason: int) -> None:
+        if up == self.stream_up:
+            return
+        self.stream_up = up
+        self._out.put(EV_STREAM, 0, x=STATUS_OK if up else STATUS_DISCONNECTED, y=0 if up else reason)
+        for lane in self.lanes:
+            lane.poll(not up, self._clock.monotonic_ns())
+        self._compare_soon.set()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for lane in self.lanes:
+            self._ring(lane)
+        self._tell_news()
+
+    def _ring(self, lane: Lane) -> None:
+        for wake in self._wake[lane.index].values():
+            wake.set()
+
+    def _tell_news(self) -> None:
+        if len(self._out):
+            self._news.set()
+
+    # --- protection --------------------------------------------------------------------------------------
+    async def _watch(self) -> None:
+        """Look at the cover of every position, several times within the limit."""
+        while True:
+            await asyncio.sleep(min(self.settings.naked_limit_ns, self.settings.escalate_ns) / 4e9)
+            for lane in self.lanes:
+                self._look_at_cover(lane)
+                if lane.strays:
+                    self._compare_soon.set()
+            self._tell_news()
+
+    def _look_at_cover(self, lane: Lane) -> None:
+        now = self._clock.monotonic_ns()
+        lots = lane.book.holding.lots
+        orders = lane.live
+        naked = self.naked[lane.symbol]
+        bare = abs(lots) - covered(lots, orders)
+        if naked.look(bare, now) > self.settings.naked_limit_ns and not naked.told:
+            naked.told = True
+            self._alarm.tell(
+                "critical",
+                f"{lane.symbol}: {bare * lane.book.instrument.lot:f} of the position have had no stop at "
+                f"the venue for more than {self.settings.naked_limit_ns / 1e9:g} s",
+            )
+        for order_id in self._passed[lane.symbol].look(orders, lane.price, now):
+            lane.cancel(order_id, R_TRIGGER_NOW, now)
+            self._ring(lane)

@@ -1,0 +1,426 @@
+"""One instrument's orders at one venue: what to ask next, and what the answers mean.
+
+No clock, no network: `next_ask` says what to do now, `answered` and `heard` take in what came back.
+The desk carries it out; a test can play every interleaving. Rules kept here:
+
+    - a command whose outcome is unknown is never repeated before evidence: the order is looked up
+    - a failed look-up says nothing; only the venue's own "no such order", repeated over time, while open
+      orders and trades agree, counts as absence
+    - while an order is UNKNOWN, or the instrument is paused, new risk is refused; cancels and reduce-only
+      orders pass
+    - new risk that waited too long is dropped, so that nothing is sent when a lost network returns
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from bot4.execution.asks import Answer, Ask, Line, Sweep, Verb
+from bot4.execution.breaker import Breaker
+from bot4.execution.fills import TradeBook
+from bot4.execution.lifecycle import Event, State
+from bot4.execution.match import Ambiguous, Found, Lost, match_lost
+from bot4.execution.news import OrderNews
+from bot4.execution.outbox import Outbox
+from bot4.execution.protection import exit_price
+from bot4.execution.settings import DeskSettings
+from bot4.execution.tracked import Tracked
+from bot4.model.codes_nb import (
+    R_BACKLOG,
+    R_BREAKER,
+    R_DUPLICATE,
+    R_EXIT_FILTER,
+    R_EXPIRED,
+    R_KILLED,
+    R_NOT_FOUND,
+    R_OK,
+    R_TIMEOUT,
+    R_TRIGGER_NOW,
+)
+from bot4.model.values import Price
+from bot4.ports.alarm import Alarm
+from bot4.ports.venue import (
+    NotFound,
+    NotSent,
+    OrderRejected,
+    OrderReport,
+    OutcomeUnknown,
+    Throttled,
+    Unsupported,
+    VenueError,
+)
+from bot4.safety.gate import triggered
+
+
+class Lane(OrderNews):
+    """The orders of one instrument, on their way to the venue and back; `lookup`: by client id."""
+
+    def __init__(
+        self,
+        index: int,
+        book: TradeBook,
+        settings: DeskSettings,
+        breaker: Breaker,
+        outbox: Outbox,
+        alarm: Alarm,
+        owner: str,
+        *,
+        lookup: bool = True,
+        done: Callable[[str], None] = lambda client_id: None,
+    ) -> None:
+        super().__init__(index, book, settings, breaker, outbox, alarm, owner, done)
+        self.polling = False
+        self._lookup = lookup
+        self._risk: deque[Tracked] = deque()
+        self._sweep_busy = False
+        self._sweep_tries = 0
+
+    # --- from the engine ---------------------------------------------------------------------------------
+    def take(self, t: Tracked) -> None:
+        """A new order, once; refused at once when it may not be sent at all."""
+        if t.id in self.orders:
+            return
+        self._enter(t)
+        self._breaker.look(t.handed)
+        reason = R_OK if t.reduce_only else self._risk_reason()
+        if reason == R_OK and not t.reduce_only and len(self._risk) >= self._settings.queue_limit:
+            reason = R_BACKLOG
+        if reason != R_OK:
+            self._apply(t, Event.REFUSE, t.handed, reason)
+            return
+        (self._urgent if t.reduce_only else self._risk).append(t)
+
+    def recover(self, t: Tracked, sent: bool) -> None:
+        """An order live when an earlier run ended: looked up if it may have been sent, never sent again."""
+        if t.id in self.orders:
+            return
+        self._enter(t)
+        if sent:
+            self._lose(t, t.handed, R_TIMEOUT)
+        else:
+            self._apply(t, Event.REFUSE, t.handed, R_EXPIRED)
+
+    def cancel(self, order_id: int, reason: int, now: int) -> bool:
+        """Cancel an order; False when it was never handed over here."""
+        t = self.orders.get(order_id)
+        if t is None:
+            return False
+        if (t.state is State.QUEUED and not t.busy) or t.soft:
+            self._apply(t, Event.CANCEL if not t.soft else Event.ENDED, now, reason)
+        elif t.live and not t.cancel_wanted:
+            t.cancel_wanted = True
+            t.cancel_reason = reason
+            t.ready = now
+            self._urgent.append(t)
+        return True
+
+    def drop_risk(self, now: int, reason: int = R_KILLED) -> None:
+        """Refuse every order of new risk that was not sent yet."""
+        for t in self._risk:
+            if t.state is State.QUEUED and not t.busy:
+                self._apply(t, Event.REFUSE, now, reason)
+        self._risk.clear()
+
+    def _risk_reason(self) -> int:
+        return self.blocked() or (R_BREAKER if self._breaker.is_open else R_OK)
+
+    # --- to the venue ------------------------------------------------------------------------------------
+    def next_ask(self, line: Line, now: int, wall: int) -> Ask | None:
+        """What to do now on this line, or None; the order is busy until `answered`. `wall` is ns UTC."""
+        if line is Line.ASK:
+            return self._next_question(now)
+        self._breaker.look(now)
+        return self._next_command(self._urgent if line is Line.URGENT else self._risk, now, wall)
+
+    def wait_ns(self, line: Line, now: int) -> int:
+        """How long until `next_ask` could have something by itself; news may come sooner."""
+        if line is Line.ASK:
+            times = [self._sweep_due] if self._live and not self._sweep_busy else []
+            times += [t.due for t in self._live.values() if t.due is not None and not t.busy]
+        else:
+            queue = self._urgent if line is Line.URGENT else self._risk
+            times = [t.ready for t in queue if not t.busy]
+        return max(0, min(times, default=now + self._settings.check_ns) - now)
+
+    def _next_command(self, queue: deque[Tracked], now: int, wall: int) -> Ask | None:
+        for t in list(queue):
+            if t.busy or t.ready > now:
+                continue
+            queue.remove(t)
+            if not t.live:
+                continue
+            if t.state is State.QUEUED:
+                reason = self._stale_reason(t, now)
+                if reason != R_OK:
+                    self._apply(t, Event.REFUSE, now, reason)
+                    continue
+                self._move(t, Event.SEND)
+                if not any(o.at_venue for o in self._live.values() if o is not t):
+                    self._sweep_due = now + self._rhythm()
+                t.busy = True
+                t.sent, t.sent_wall = now, wall
+                return Ask(Verb.SUBMIT, now, t.client_id, t.order)
+            if t.cancel_wanted:
+                t.busy = True
+                t.cancels += 1
+                return Ask(Verb.CANCEL, now, t.client_id)
+        return None
+
+    def _stale_reason(self, t: Tracked, now: int) -> int:
+        if t.reduce_only:
+            return R_OK
+        if now - t.handed > self._settings.order_age_ns:
+            return R_EXPIRED
+        return self._risk_reason()
+
+    def _next_question(self, now: int) -> Ask | None:
+        for t in self._live.values():
+            if t.due is not None and t.due <= now and not t.busy and t.at_venue:
+                if not self._lookup:
+                    t.due = None
+                    self._sweep_due = min(self._sweep_due, now)
+                    continue
+                t.busy = True
+                t.due = None
+                return Ask(Verb.LOOK, now, t.client_id)
+        if self._sweep_busy or self._sweep_due > now or not any(t.at_venue for t in self._live.values()):
+            return None
+        self._sweep_busy = True
+        return Ask(Verb.SWEEP, now, since_ns=self._since())
+
+    def _since(self) -> int:
+        walls = [t.sent_wall for t in self._live.values() if t.sent_wall]
+        return max(0, min(walls, default=0) - self._settings.trades_back_ns)
+
+    def _rhythm(self) -> int:
+        return self._settings.poll_ns if self.polling else self._settings.check_ns
+
+    # --- from the venue ----------------------------------------------------------------------------------
+    def answered(self, ask: Ask, answer: Answer, now: int) -> None:
+        """Take in what came of `ask`."""
+        if ask.verb is Verb.SWEEP:
+            self._swept(ask, answer, now)
+            return
+        t = self._by_client.get(ask.client_id)
+        if t is None:
+            return
+        t.busy = False
+        if isinstance(answer, OrderReport):
+            t.attempts = 0
+            self._report(t, answer, now)
+            if t.live and t.final is None and ask.verb is Verb.CANCEL:
+                self._move(t, Event.CANCEL)  # taken, but the order still stands: watch it
+                t.due = now + self._settings.retry_step_ns
+            else:
+                self._cancel_again(t, now)
+        elif ask.verb is Verb.SUBMIT:
+            self._submit_failed(t, answer, now)
+        elif ask.verb is Verb.CANCEL:
+            self._cancel_failed(t, answer, now)
+        else:
+            self._look_failed(t, answer, now)
+
+    def _submit_failed(self, t: Tracked, answer: Answer, now: int) -> None:
+        if isinstance(answer, OrderRejected | Unsupported) and answer.reason != R_DUPLICATE:
+            if self._kept_stop(t, answer, now):
+                return
+            if not t.reduce_only:
+                self._breaker.refused(answer.reason, now)
+            self._apply(t, Event.REJECT, now, answer.reason)
+        elif isinstance(answer, NotSent):
+            t.attempts += 1
+            pause = self._settings.pause_ns(t.attempts, t.id)
+            t.ready = now + max(pause, answer.wait_ns if isinstance(answer, Throttled) else 0)
+            self._apply(t, Event.UNSENT, now, answer.reason)
+            if t.state is not State.QUEUED:
+                return
+            if t.cancel_wanted:
+                self._apply(t, Event.CANCEL, now, t.cancel_reason)
+            elif t.reduce_only or t.attempts <= self._settings.retry_attempts:
+                (self._urgent if t.reduce_only else self._risk).appendleft(t)
+                if t.attempts == self._settings.retry_attempts:
+                    self._tell("warning", t, f"not sent after {t.attempts} tries: {answer}")
+            else:
+                self._apply(t, Event.REFUSE, now, answer.reason)
+        else:
+            reason = answer.reason if isinstance(answer, VenueError) else R_TIMEOUT
+            self._lose(t, now, R_TIMEOUT if reason == R_DUPLICATE else reason)
+
+    def _kept_stop(self, t: Tracked, answer: VenueError, now: int) -> bool:
+        """A refused stop still protects: held here if the venue has no such type, an exit if passed."""
+        if t.order is None or not t.is_stop or t.triggered:
+            return False
+        if isinstance(answer, Unsupported):
+            self.hold_stop(t, now)
+            return True
+        if answer.reason == R_TRIGGER_NOW:
+            self._tell("warning", t, "the stop is passed already; leaving with a capped price")
+            self._apply(t, Event.UNSENT, now, answer.reason)
+            self._fire(t, now)
+            return True
+        return False
+
+    def hold_stop(self, t: Tracked, now: int) -> None:
+        """Watch the price for a stop that the venue does not take, and stop new risk that would need one."""
+        t.soft = True
+        self._tell(
+            "critical", t, "the venue does not take this stop; it is held here, the position is naked there"
+        )
+        self.pause(R_EXIT_FILTER)
+        self._apply(t, Event.ACK, now, R_OK)
+
+    def refuse_stop(self, t: Tracked, now: int) -> None:
+        """Hold a stop here that was not sent, because the venue has no stops at all."""
+        self._urgent.remove(t)
+        self._move(t, Event.SEND)
+        self.hold_stop(t, now)
+
+    def poll(self, polling: bool, now: int) -> None:
+        """Whether order state must be asked for (the private stream is down), or comes by itself."""
+        self.polling = polling
+        self._sweep_due = min(self._sweep_due, now + (self._settings.retry_step_ns if polling else 0))
+
+    def look_up(self, client_id: str, now: int) -> None:
+        """Ask for this order soon."""
+        t = self._by_client.get(client_id)
+        if t is not None and t.at_venue:
+            t.due = now
+
+    @property
+    def price(self) -> int:
+        """The last mark in ticks, 0: none yet."""
+        return self._mark
+
+    def mark(self, ticks: int, now: int) -> None:
+        """The market's price: fires the stops that are held here."""
+        self._mark = ticks
+        for t in self.live:
+            if t.soft and (ticks - t.stop_price) * t.side >= 0:
+                t.soft = False
+                t.state = State.QUEUED
+                self._fire(t, now)
+
+    def _fire(self, t: Tracked, now: int) -> None:
+        """Send the exit that a stop becomes: at the mark, with a cap on the slippage."""
+        assert t.order is not None
+        ref = self._mark or t.stop_price
+        cap = exit_price(ref, t.side, self._settings.exit_slippage)
+        t.order = triggered(t.order, Price(cap, self.book.instrument.tick))
+        t.triggered = True
+        t.ready = now
+        self._urgent.append(t)
+
+    def _cancel_failed(self, t: Tracked, answer: Answer, now: int) -> None:
+        """Not working any more, or not known: look it up; not sent: again, without an end."""
+        t.attempts += 1
+        if not t.live:
+            return
+        if isinstance(answer, NotSent):
+            wait = answer.wait_ns if isinstance(answer, Throttled) else 0
+            t.ready = now + max(wait, self._settings.pause_ns(t.attempts, t.id))
+            self._urgent.append(t)
+            return
+        if isinstance(answer, OutcomeUnknown):
+            self._move(t, Event.CANCEL)
+        t.due = now if isinstance(answer, NotFound | OrderRejected) else self._later(t, now)
+
+    def _look_failed(self, t: Tracked, answer: Answer, now: int) -> None:
+        t.attempts += 1
+        if isinstance(answer, NotFound):
+            self._missed(t, now)
+        if t.live:
+            t.due = self._later(t, now)
+            self._overdue(t, now)
+
+    def _missed(self, t: Tracked, now: int) -> None:
+        """The venue says that it has no such order: that counts only when it keeps saying so."""
+        if t.misses == 0:
+            t.first_miss = now
+        t.misses += 1
+        enough = t.misses >= self._settings.not_found_times
+        if enough and now - t.first_miss >= self._settings.not_found_ns and t.evidence_from is None:
+            t.evidence_from = now
+            self._sweep_due = now
+
+    def _later(self, t: Tracked, now: int) -> int:
+        return now + self._settings.pause_ns(max(1, t.attempts), t.id)
+
+    def _overdue(self, t: Tracked, now: int) -> None:
+        if t.lost_at is not None and not t.told and now - t.lost_at >= self._settings.unknown_alarm_ns:
+            t.told = True
+            self._tell(
+                "critical",
+                t,
+                "its outcome is unknown; new risk on the instrument is refused until it is found",
+            )
+
+    # --- sweeps ------------------------------------------------------------------------------------------
+    def _swept(self, ask: Ask, answer: Answer, now: int) -> None:
+        self._sweep_busy = False
+        if not isinstance(answer, Sweep):
+            self._sweep_tries += 1
+            self._sweep_due = now + self._settings.pause_ns(self._sweep_tries, self.index)
+            for t in self.live:
+                self._overdue(t, now)
+            return
+        self._sweep_tries = 0
+        self._sweep_due = now + self._rhythm()
+        for trade in answer.trades:
+            self.heard(trade, now)
+        seen: set[int] = set()
+        for report in answer.open_orders:
+            known = self._by_client.get(report.client_id) or self._by_venue.get(report.venue_id)
+            if known is not None:
+                seen.add(known.id)
+            self.heard(report, now)
+        for t in self.live:
+            if t.id not in seen and t.at_venue and not t.busy and t.sent <= ask.at:
+                self._unseen(t, ask, answer, now)
+            if t.owed > t.filled:
+                self._sweep_due = min(self._sweep_due, now + self._settings.poll_ns)
+            self._overdue(t, now)
+
+    def _unseen(self, t: Tracked, ask: Ask, sweep: Sweep, now: int) -> None:
+        """Not among the open orders, though it was sent before they were asked for."""
+        if not self._lookup and t.state is State.UNKNOWN and not t.venue_id:
+            self._match(t, sweep, now)
+        elif t.evidence_from is None:
+            t.due = min(t.due if t.due is not None else now, now)
+        if t.live and t.evidence_from is not None and ask.at >= t.evidence_from:
+            if t.owed > t.filled:
+                return  # it did trade; the trades are still to come
+            self._tell("warning", t, "the venue has no such order, by repeated answer")
+            self._apply(t, Event.ABSENT, now, R_NOT_FOUND)
+
+    def _match(self, t: Tracked, sweep: Sweep, now: int) -> None:
+        if sweep.position is None:
+            return
+        lot, tick = self.book.instrument.lot, self.book.instrument.tick
+        lost = Lost(t.side, t.qty * lot, t.price * tick if t.price else None, t.sent_wall)
+        gap = (sweep.position - self.book.holding.lots) * lot
+        window = self._settings.trades_back_ns
+        found = match_lost(lost, sweep.open_orders, sweep.trades, gap, frozenset(self._by_venue), window)
+        if isinstance(found, Found):
+            self._link(t, found.venue_id)
+            for trade in sweep.trades:
+                self.heard(trade, now)
+            for report in sweep.open_orders:
+                self.heard(report, now)
+        elif isinstance(found, Ambiguous):
+            if not t.told:
+                t.told = True
+                what = ", ".join(found.candidates) or "no order explains the position"
+                self._tell("critical", t, f"cannot be told apart at the venue ({what}); settle it by hand")
+        else:
+            self._missed(t, now)
+
+    def _lose(self, t: Tracked, now: int, reason: int) -> None:
+        """The outcome of a submit is not known (or the order comes from an earlier run)."""
+        if t.lost_at is None:
+            t.lost_at = now
+        self._apply(t, Event.LOST, now, reason)
+        t.attempts = 1
+        t.due = self._later(t, now)
+        if not self._lookup:
+            self._sweep_due = min(self._sweep_due, t.due)

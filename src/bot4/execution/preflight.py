@@ -1,0 +1,121 @@
+"""Is the account as the configuration says: position mode, margin mode, leverage, permissions.
+
+What can be set is set and then read back; only what was read back counts. What cannot be set refuses the
+start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot4.ports.venue import AccountReport, MarginMode, PositionReport, Venue, VenueError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How an instrument is to be traded."""
+
+    leverage: int
+    margin: MarginMode
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: passed, with what was found and what to do."""
+
+    name: str
+    passed: bool
+    text: str
+
+
+def _modes(account: AccountReport) -> list[Finding]:
+    out = [
+        Finding(
+            "position mode",
+            not account.hedge_mode,
+            "hedge mode is on: switch to one-way mode with no position open, then start again"
+            if account.hedge_mode
+            else "one-way",
+        ),
+        Finding(
+            "trading allowed",
+            account.can_trade,
+            "yes" if account.can_trade else "the key may not trade: enable trading for it at the venue",
+        ),
+    ]
+    if account.can_withdraw is not None:
+        text = "no" if not account.can_withdraw else "the key may withdraw: make one that may not"
+        out.append(Finding("withdrawal right", not account.can_withdraw, text))
+    return out
+
+
+def _as_wanted(found: PositionReport, wanted: Wanted) -> bool:
+    return found.leverage == wanted.leverage and found.margin_mode == wanted.margin
+
+
+async def _instrument(venue: Venue, symbol: str, wanted: Wanted, held: PositionReport | None) -> Finding:
+    name = f"leverage {symbol}"
+    if held is not None and _as_wanted(held, wanted):
+        return Finding(name, True, f"{held.leverage}x {held.margin_mode}")
+    if held is not None and held.quantity != 0:
+        text = f"{held.leverage}x {held.margin_mode} with a position open, wanted {wanted.leverage}x "
+        return Finding(name, False, f"{text}{wanted.margin}: close it, or configure what is there")
+    try:
+        await venue.set_leverage(symbol, wanted.leverage, wanted.margin)
+        again = await venue.account()
+    except VenueError as error:
+        return Finding(name, False, f"could not be set and read back: {error}")
+    read = next((p for p in again.positions if p.symbol == symbol), None)
+    if read is None or not _as_wanted(read, wanted):
+        seen = "nothing" if read is None else f"{read.leverage}x {read.margin_mode}"
+        return Finding(name, False, f"set to {wanted.leverage}x {wanted.margin}, but {seen} was read back")
+    return Finding(name, True, f"set to {wanted.leverage}x {wanted.margin} and read back")
+
+
+async def preflight(venue: Venue, wanted: Mapping[str, Wanted]) -> Sequence[Finding]:
+    """Look at the account, set what may be set, read it back. A failed question is a failed finding."""
+    try:
+        account = await venue.account()
+    except VenueError as error:
+        return [Finding("account", False, f"could not be read: {error}")]
+    findings = _modes(account)
+    if venue.capabilities.market == "perp" and all(f.passed for f in findings):
+        held = {p.symbol: p for p in account.positions}
+        for symbol, modes in wanted.items():
+            findings.append(await _instrument(venue, symbol, modes, held.get(symbol)))
+    return findings
+
+
+class LeverageChange:
+    """Leverage set for one order; put back when the order did not come about.
+
+    `async with LeverageChange(venue, before, after) as change: ...; change.keep()`. When putting back
+    fails, or is not read back, `restored` is False: the instrument must be paused and a person told.
+    """
+
+    def __init__(self, venue: Venue, before: PositionReport, wanted: Wanted) -> None:
+        self.restored = True
+        self._venue = venue
+        self._before = before
+        self._wanted = wanted
+        self._kept = False
+
+    def keep(self) -> None:
+        """The order was accepted: leave the leverage as it is."""
+        self._kept = True
+
+    async def __aenter__(self) -> LeverageChange:
+        await self._venue.set_leverage(self._before.symbol, self._wanted.leverage, self._wanted.margin)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._kept:
+            return
+        old = Wanted(self._before.leverage, self._before.margin_mode)
+        try:
+            read = await self._venue.set_leverage(self._before.symbol, old.leverage, old.margin)
+        except VenueError:
+            self.restored = False
+            return
+        self.restored = _as_wanted(read, old)

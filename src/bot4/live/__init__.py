@@ -1,0 +1,1 @@
+"""Live trading: the session, its snapshots, recovery after any end, and agreement with the venue."""

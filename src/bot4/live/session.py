@@ -1,0 +1,398 @@
+"""The live session: market, answers and timers folded in one thread, orders handed to the desk.
+
+    start   books in doubt (no entries) -> earlier orders looked up -> ledger compared with the venue
+    run     market batches, answers, the protection timer on its own schedule, snapshots, comparisons
+    end     kill: cancel and flatten; orderly: cancel what can raise risk, leave stops and targets there
+
+Every task folds by plain calls: nothing in between can be seen half done. An order leaves only through
+`hand_over`, which gives the desk what the driver says is on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bot4.engine.build import Plan
+from bot4.engine.live import LiveDriver
+from bot4.execution.adopt import BOOKED
+from bot4.execution.desk import Desk
+from bot4.execution.reconcile import Kind
+from bot4.live.agreement import Agreement, compare
+from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
+from bot4.live.snapshots import write_snapshot
+from bot4.model.codes_nb import (
+    EV_CASH,
+    EV_FILL,
+    EV_RECONCILED,
+    EV_STATUS,
+    MODE_NORMAL,
+    MODE_PAUSE,
+    OF_REDUCE_ONLY,
+    R_END,
+    R_NETWORK,
+    R_NOT_RECONCILED,
+    R_RECONCILED,
+    ST_CANCELED,
+    ST_FILLED,
+    ST_NONE,
+    ST_REJECTED,
+    STATUS_DISCONNECTED,
+)
+from bot4.model.errors import SafetyError
+from bot4.model.events import EVENT_DTYPE
+from bot4.ports.alarm import Alarm
+from bot4.ports.clock import Clock
+from bot4.ports.venue import Venue, VenueError
+from bot4.safety.killswitch import KillSwitch
+from bot4.storage.journal import FileJournal
+
+LOOK_S = 0.02
+RETRY_S = 1.0
+SECOND = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often, ns; `snapshot_events` market events also make a snapshot due."""
+
+    timer_ns: int = SECOND // 4
+    reconcile_ns: int = 60 * SECOND
+    snapshot_ns: int = 30 * SECOND
+    snapshot_events: int = 1_000_000
+    settle_ns: int = 30 * SECOND  # how long the start waits for orders of unknown outcome
+    wind_down_ns: int = 15 * SECOND
+
+
+@dataclass
+class Figures:
+    """What the screen and --json say of the session itself."""
+
+    epoch: int = 1
+    recovered_events: int = 0
+    recovery_s: float = 0.0
+    dropped_blocks: int = 0
+    lag_ns: int = 0
+    reconciled_at: int = 0
+    reconciliations: int = 0
+    adopted: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
+    snapshots: int = 0
+    orders_sent: int = 0
+    feed_breaks: int = 0
+    cash_booked: int = 0  # money units that came or went outside trading
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a session is made of; the app assembles it."""
+
+    driver: LiveDriver
+    plan: Plan
+    venue: Venue
+    desk: Desk
+    journal: FileJournal
+    switch: KillSwitch
+    clock: Clock
+    alarm: Alarm
+    epochs: list[dict[str, int]]
+    recovered: Recovered | None
+    adopt: bool
+    rhythm: Rhythm
+    show: Callable[[Figures], None]
+    control: Callable[[], None]  # looks for commands of the operator
+
+
+class LiveSession:
+    """One live run, from the comparison at its start to its end."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.figures = Figures(epoch=parts.epochs[-1]["epoch"])
+        self._p = parts
+        self._engine = parts.driver.engine
+        self._symbols = [i.symbol for i in parts.plan.instruments]
+        self._fills = np.empty(0, EVENT_DTYPE)
+        if parts.recovered is not None:
+            self._fills = parts.recovered.fills
+            self.figures.recovered_events = parts.recovered.folded
+            self.figures.dropped_blocks = parts.recovered.dropped
+        now = parts.clock.monotonic_ns()
+        self._snapshot_due = now + parts.rhythm.snapshot_ns
+        self._snapshot_at = parts.driver.folded
+        self._reconcile_due = 0
+        self._was_up = True
+        self._since = parts.driver.now  # the journal's last instant: trades since then may be news
+
+    # --- the run -----------------------------------------------------------------------------------------
+    async def run(self, duration_ns: int | None) -> str:
+        """Trade until the time is up or the switch trips; why it ended. An error ends all, and is raised."""
+        begin = self._p.clock.monotonic_ns()
+        self._doubt()
+        self._take_over()
+        try:
+            async with asyncio.TaskGroup() as group:
+                work = [
+                    group.create_task(job, name=name)
+                    for name, job in (
+                        ("desk", self._p.desk.run()),
+                        ("answers", self._answers()),
+                        ("market", self._market()),
+                        ("timer", self._timer()),
+                    )
+                ]
+                await self._settle()
+                self.figures.recovery_s = (self._p.clock.monotonic_ns() - begin) / SECOND
+                why = await self._trade(begin, duration_ns)
+                await self._wind_down(why)
+                for task in work:
+                    task.cancel()
+        except* Exception as errors:  # noqa: BLE001 - raised again, as the one error it is
+            raise _first(errors) from None
+        self.snapshot()
+        return why
+
+    def _doubt(self) -> None:
+        """No entries until ledger and venue have been compared."""
+        self._p.driver.tell(EV_RECONCILED, 0, R_NOT_RECONCILED)
+
+    def _take_over(self) -> None:
+        """Hand the desk the positions, and the orders that may still live at the venue."""
+        p = self._p
+        for inst, symbol in enumerate(self._symbols):
+            self._tell_position(inst, symbol)
+        if p.recovered is None:
+            return
+        table = self._engine.orders.table
+        live = table[~np.isin(table["status"], (ST_NONE, ST_FILLED, ST_CANCELED, ST_REJECTED))]
+        by_epoch: dict[int, list[int]] = {}
+        for k, row in enumerate(live):
+            by_epoch.setdefault(epoch_of(p.epochs, int(row["id"])), []).append(k)
+        for epoch, rows in by_epoch.items():
+            p.desk.recover(live[rows], epoch, self._fills)
+
+    def _tell_position(self, inst: int, symbol: str) -> None:
+        position = self._engine.ledger.positions[inst]
+        lots = int(position["qty"])
+        mult = int(self._engine.spec[inst]["money_mult"])
+        average = abs(int(position["cost"])) // (abs(lots) * mult) if lots else 0
+        self._p.desk.set_position(symbol, lots, average)
+
+    async def _settle(self) -> None:
+        """Wait until the fate of earlier orders is known (not for ever), then compare with the venue."""
+        end = self._p.clock.monotonic_ns() + self._p.rhythm.settle_ns
+        while self._p.desk.unknown and self._p.clock.monotonic_ns() < end and not self._p.switch.latched:
+            await asyncio.sleep(LOOK_S)
+        self.figures.explained += [
+            f"{count} order(s) on {symbol} of unknown outcome: no entries there until evidence comes"
+            for symbol, count in self._p.desk.unknown.items()
+        ]
+        await self.reconcile(at_start=True)
+
+    async def _trade(self, begin: int, duration_ns: int | None) -> str:
+        p = self._p
+        while True:
+            if p.switch.latched:
+                return "kill switch"
+            p.control()
+            self.hand_over()
+            now = p.clock.monotonic_ns()
+            if duration_ns is not None and now - begin >= duration_ns:
+                return "time is up"
+            if p.desk.stream_up and not self._was_up:
+                self._reconcile_due = now
+            self._was_up = p.desk.stream_up
+            if now >= self._reconcile_due:
+                await self.reconcile(at_start=False)
+            self._resume_after_end()
+            await asyncio.sleep(LOOK_S)
+
+    def _resume_after_end(self) -> None:
+        """Leave the pause of an earlier orderly end, once the cooldown allows it."""
+        control = self._engine.safety.control[0]
+        if int(control["mode"]) == MODE_PAUSE and int(control["mode_reason"]) == R_END:
+            cooldown = int(self._engine.safety.params[0]["cooldown_ns"])
+            if self._p.driver.now - int(control["mode_since"]) >= cooldown:
+                self._p.driver.mode(MODE_NORMAL, R_END)
+
+    async def _wind_down(self, why: str) -> None:
+        """Cancel what can raise risk, after a kill also flatten; wait for the answers, not for ever."""
+        p = self._p
+        if why == "kill switch":
+            cause = p.switch.cause
+            p.driver.kill(cause.reason if cause is not None else R_END)
+            p.desk.stop_risk()
+        else:
+            p.driver.mode(MODE_PAUSE, R_END)
+        self.hand_over()
+        end = p.clock.monotonic_ns() + p.rhythm.wind_down_ns
+        while p.clock.monotonic_ns() < end and self._open_ends(why == "kill switch"):
+            await asyncio.sleep(LOOK_S)
+
+    def _open_ends(self, killed: bool) -> bool:
+        """Whether something is left that the end should still settle."""
+        table = self._engine.orders.table
+        live = ~np.isin(table["status"], (ST_NONE, ST_FILLED, ST_CANCELED, ST_REJECTED))
+        if killed:
+            return bool(live.any() or (self._engine.ledger.positions["qty"] != 0).any())
+        return bool((live & ((table["flags"] & OF_REDUCE_ONLY) == 0)).any())
+
+    # --- what comes in -----------------------------------------------------------------------------------
+    def hand_over(self) -> None:
+        """Give the desk every order that is on the disk and was not given yet."""
+        rows = self._p.driver.take()
+        if len(rows):
+            self.figures.orders_sent += len(rows)
+            self._p.desk.hand_over(rows)
+
+    def fold(self, rows: np.ndarray[Any, Any]) -> None:
+        """Fold answers or words about the account, and hand over what came of it."""
+        self._p.driver.fold(rows)
+        fills = rows[rows["kind"] == EV_FILL]
+        if len(fills):
+            self._fills = np.concatenate([self._fills, fills])[-FILLS_KEPT:]
+        self.hand_over()
+
+    async def _answers(self) -> None:
+        while True:
+            self.fold(await self._p.desk.answers())
+
+    async def _market(self) -> None:
+        """Market batches; a feed that breaks is said so, and opened again."""
+        while True:
+            try:
+                async for batch in self._p.venue.market(self._symbols):
+                    if batch.events is None:
+                        self._feed_broke(batch.reason, batch.instrument)
+                    elif len(batch.events):
+                        self._fold_market(batch.events)
+            except VenueError as error:
+                self._feed_broke(error.reason)
+            await asyncio.sleep(RETRY_S)
+
+    def _fold_market(self, events: np.ndarray[Any, Any]) -> None:
+        rows = events.copy()
+        self.figures.lag_ns = self._p.clock.now_ns() - int(rows["ts_venue"].max())
+        self._p.driver.market(rows)
+        for inst in np.unique(rows["instrument"]):
+            mark = int(self._engine.inst[int(inst)]["mark"])
+            if mark > 0:
+                self._p.desk.mark(self._symbols[int(inst)], mark)
+        self.hand_over()
+
+    def _feed_broke(self, reason: int, instrument: int = -1) -> None:
+        """The feed of one instrument, or of all (-1), has a hole: no entries there until a snapshot."""
+        self.figures.feed_breaks += 1
+        broken = np.arange(len(self._symbols)) if instrument < 0 else np.array([instrument])
+        rows = np.zeros(len(broken), EVENT_DTYPE)
+        rows["kind"] = EV_STATUS
+        rows["instrument"] = broken
+        rows["x"], rows["y"] = STATUS_DISCONNECTED, reason or R_NETWORK
+        rows["ts_local"] = rows["ts_venue"] = self._p.clock.now_ns()
+        self.fold(rows)
+
+    async def _timer(self) -> None:
+        """The protection timer, whether or not there is a market; also the heartbeat and the snapshots."""
+        p = self._p
+        while True:
+            p.switch.beat()
+            p.driver.timer(p.clock.now_ns())
+            self.hand_over()
+            now = p.clock.monotonic_ns()
+            grown = p.driver.folded - self._snapshot_at >= p.rhythm.snapshot_events
+            if now >= self._snapshot_due or grown:
+                self.snapshot()
+            p.show(self.figures)
+            await asyncio.sleep(p.rhythm.timer_ns / SECOND)
+
+    def snapshot(self) -> None:
+        """Write a snapshot of what has been folded; the journal is durable up to it first."""
+        p = self._p
+        p.journal.commit()
+        notes = {"epochs": p.epochs, "fills": self._fills.tobytes().hex()}
+        write_snapshot(p.journal.folder, self._engine, p.journal.position, notes)
+        self.figures.snapshots += 1
+        self._snapshot_at = p.driver.folded
+        self._snapshot_due = p.clock.monotonic_ns() + p.rhythm.snapshot_ns
+
+    # --- agreement ---------------------------------------------------------------------------------------
+    async def reconcile(self, *, at_start: bool) -> bool:
+        """Compare ledger and venue, book what is explained; whether entries are allowed now.
+
+        Positions and orders are the desk's to compare, with the trades that explain them; money is compared
+        here. At the start of a new journal an account with positions is refused, unless adoption was asked.
+        """
+        p = self._p
+        self.figures.reconciliations += 1
+        self._reconcile_due = p.clock.monotonic_ns() + p.rhythm.reconcile_ns
+        if at_start and p.recovered is None and not p.adopt:
+            await self._refuse_strangers()
+        found = await p.desk.reconcile(starting=at_start, since_ns=self._since if at_start else None)
+        said = [d for d in found.differences if d.kind is not Kind.UNKNOWN]
+        self.figures.explained += [f"{d.symbol}: {d.kind.value}: {d.text}" for d in said]
+        self.figures.adopted += [f"{d.symbol}: {d.text}" for d in said if d.kind in BOOKED]
+        await asyncio.sleep(LOOK_S)  # what the desk booked reaches the ledger
+        gap = await self._stable_difference() if not found.unknown else None
+        if gap is None or gap.positions:
+            self._doubt()
+            self._reconcile_due = p.clock.monotonic_ns() + SECOND
+            return False
+        if gap.cash:
+            self._book_cash(gap)
+        p.driver.tell(EV_RECONCILED, 1, R_RECONCILED)
+        self.hand_over()
+        self.figures.reconciled_at = p.clock.now_ns()
+        return True
+
+    async def _refuse_strangers(self) -> None:
+        """SafetyError when the account of a new journal holds positions."""
+        try:
+            found = compare(self._engine, self._p.plan, await self._p.venue.account())
+        except VenueError:
+            return  # not known: the comparison that follows will say so
+        if found.positions:
+            raise SafetyError(
+                f"the account holds {', '.join(map(str, found.positions))}, and the journal is new; name the "
+                "journal of the run that opened it with --out, or take it over with --adopt"
+            )
+
+    async def _stable_difference(self) -> Agreement | None:
+        """What differs, seen alike twice with nothing booked in between; None: it does not come to rest."""
+        before: tuple[int, Agreement] | None = None
+        for _ in range(20):
+            count = self._booked()
+            try:
+                account = await self._p.venue.account()
+            except VenueError:
+                return None
+            found = compare(self._engine, self._p.plan, account)
+            if self._booked() == count:
+                if found.agrees or before == (count, found):
+                    return found
+                before = (count, found)
+            await asyncio.sleep(LOOK_S * 5)
+        return None
+
+    def _booked(self) -> int:
+        account = self._engine.ledger.account[0]
+        return int(account["n_fills"]) + int(account["n_adopted"]) + int(account["funding"])
+
+    def _book_cash(self, gap: Agreement) -> None:
+        """Money that the venue has beyond the ledger (funding, a deposit, rounding) or lacks."""
+        row = np.zeros(1, EVENT_DTYPE)
+        row["kind"], row["x"], row["y"] = EV_CASH, gap.cash, R_RECONCILED
+        row["ts_local"] = row["ts_venue"] = self._p.clock.now_ns()
+        self.figures.cash_booked += gap.cash
+        self.figures.explained.append(gap.cash_text)
+        self.fold(row)
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first single error of a group."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,258 @@
+"""What Binance spot and USD-M futures have in common: connecting, rules, time, private and market streams."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from bot4.model import codes_nb as c
+from bot4.model.approved import ApprovedOrder
+from bot4.ports.clock import Clock
+from bot4.ports.frames import FrameParsers
+from bot4.ports.secrets import Secrets
+from bot4.ports.venue import (
+    Capabilities,
+    MarketBatch,
+    NotFound,
+    NotSent,
+    OrderReport,
+    PrivateEvent,
+    Rules,
+    TradeReport,
+    VenueError,
+    VenueUnreachable,
+)
+from bot4.venues.binance.endpoints import CONNECTIONS, Endpoint, Hosts
+from bot4.venues.binance.market_feed import FeedPlan, Lane, MarketFeed, Patience
+from bot4.venues.binance.orders import MS, trade_of
+from bot4.venues.binance.private_feed import PrivateFeed, PrivatePlan, Socket
+from bot4.venues.binance.rest import Measures, Rest, Timing
+from bot4.venues.binance.rules import Listing
+from bot4.venues.binance.wire import OrderReply, TradeReply
+from bot4.venues.clock_sync import ClockSync
+from bot4.venues.depth_sync import DepthSync
+from bot4.venues.health import HealthMonitor
+from bot4.venues.limits import Limit, RateLimiter
+from bot4.venues.quirks import quirk
+
+PAGE = 1000
+KNOWN_ORDERS = 100_000
+CLOCK_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What an adapter is given from outside. `folder` holds the budgets that all processes share.
+
+    `limits` replaces the documented ones, where an exchange on this machine has lifted its own.
+    """
+
+    clock: Clock
+    secrets: Secrets
+    folder: Path
+    parsers: FrameParsers
+    timing: Timing = field(default_factory=Timing)
+    patience: Patience = field(default_factory=Patience)
+    keep_s: float = 1800.0
+    max_message: int = 8 << 20
+    limits: tuple[Limit, ...] = ()
+
+
+class Face(ABC):
+    """The common half of both adapters; `spot.BinanceSpot` and `usdm.BinanceUsdm` complete it."""
+
+    name: str
+    capabilities: Capabilities
+    table: dict[str, Endpoint]
+    streams: tuple[tuple[str, tuple[str, ...]], ...]  # host attribute and the streams of a symbol on it
+    trade_memory_ms: int  # how far back own trades go; 0: for ever, and they are found by their number
+
+    def __init__(self, hosts: Hosts, wiring: Wiring, limits: Sequence[Limit]) -> None:
+        self.hosts = hosts
+        self.wiring = wiring
+        self.sync = ClockSync(wiring.clock, self.name)
+        self.health = HealthMonitor(wiring.clock)
+        host = hosts.rest.split("//")[-1].replace(":", "_").replace("/", "_")
+        counts = wiring.folder / f"{self.name}-{host}.limits"
+        self.limiter = RateLimiter(counts, wiring.limits or limits, wiring.clock)
+        key = wiring.secrets.api_key(self.name)
+        measures = Measures(wiring.clock, self.sync, self.limiter, self.health)
+        self.rest = Rest(self.name, hosts.rest, key, self.table["time"], measures, wiring.timing)
+        self._key = key
+        self.listing = Listing(self.name, (), {})
+        self._client_ids: OrderedDict[str, str] = OrderedDict()  # venue id: client id
+        self._private: PrivateFeed | None = None
+        self._clock_task: asyncio.Task[None] | None = None
+
+    # --- life --------------------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Measure the clock, load the rules, open the private stream."""
+        await self.rest.measure()
+        self.sync.require()
+        await self.rules()
+        if self._private is None:
+            self._private = PrivateFeed(self._private_plan())
+            self._clock_task = asyncio.create_task(self._keep_clock())
+        await self._private.start()
+
+    async def close(self) -> None:
+        """End streams and connections."""
+        if self._clock_task is not None:
+            self._clock_task.cancel()
+            await asyncio.gather(self._clock_task, return_exceptions=True)
+            self._clock_task = None
+        if self._private is not None:
+            await self._private.stop()
+            self._private = None
+        await self.rest.close()
+        self.limiter.close()
+
+    async def _keep_clock(self) -> None:
+        """Measure again and again; a failure leaves the old samples, whose error bound grows."""
+        while True:
+            await asyncio.sleep(CLOCK_EVERY_S)
+            try:
+                await self.rest.measure(1)
+            except VenueError:
+                continue
+
+    async def clock_offset_ns(self) -> int:
+        """Venue time minus ours."""
+        if not self.sync.measured:
+            await self.rest.measure()
+        return self.sync.offset_ns()
+
+    async def rules(self) -> Sequence[Rules]:
+        """All instruments with their filters, asked for anew."""
+        self.listing = await self._load_rules()
+        return tuple(self.listing.rules.values())
+
+    # --- for the faces -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def _load_rules(self) -> Listing:
+        """Ask for all symbols with their filters."""
+
+    @abstractmethod
+    def _private_plan(self) -> PrivatePlan:
+        """How the private stream is opened, kept and read."""
+
+    def _wire(self, symbol: str, command: bool = False) -> str:
+        """The venue's name of a symbol. Of one that is not listed a command is NotSent."""
+        found = self.listing.wire.get(symbol)
+        if found is None:
+            error = NotSent if command else VenueUnreachable
+            raise error(f"{self.name}: {symbol} is not listed (or not connected yet)", c.R_INSTRUMENT)
+        return found
+
+    def _bot4(self, wire: str) -> str:
+        """bot4's name of a venue's symbol; the venue's own for one that is not listed."""
+        return self.listing.name.get(wire, wire)
+
+    def _remember(self, venue_id: str, client_id: str) -> None:
+        """Keep whose order `venue_id` is: trades name only that."""
+        self._client_ids[venue_id] = client_id
+        self._client_ids.move_to_end(venue_id)
+        if len(self._client_ids) > KNOWN_ORDERS:
+            self._client_ids.popitem(last=False)
+
+    def _known(self, report: OrderReport) -> OrderReport:
+        self._remember(report.venue_id, report.client_id)
+        return report
+
+    def is_urgent(self, order: ApprovedOrder) -> bool:
+        """Whether an order takes risk away: it may use the reserve of the rate limit."""
+        return order.intent.reduce_only or order.intent.purpose in ("exit", "stop", "target", "flatten")
+
+    async def socket(self, url: str) -> Socket:
+        """A WebSocket, counted against the limit of new connections. Pings watch the line itself."""
+        await self.limiter.acquire({CONNECTIONS: 1}, urgent=True)
+        try:
+            return await self.rest.open().ws_connect(
+                url,
+                heartbeat=20.0,
+                max_msg_size=self.wiring.max_message,
+                decode_text=False,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise VenueUnreachable(f"{self.name}: no stream ({type(error).__name__})", c.R_NETWORK) from None
+
+    # --- streams -----------------------------------------------------------------------------------------
+
+    async def private(self) -> AsyncIterator[PrivateEvent]:
+        """The private stream, from `connect` on."""
+        if self._private is None:
+            raise VenueUnreachable(f"{self.name}: connect first", c.R_PRIVATE_DOWN)
+        async for event in self._private.events():
+            yield event
+
+    async def market(self, symbols: Sequence[str]) -> AsyncIterator[MarketBatch]:
+        """Market data of `symbols`; an event's instrument is the place in that list."""
+        lanes = []
+        for index, symbol in enumerate(symbols):
+            wire, instrument = self._wire(symbol), self.listing.rules[symbol].instrument
+            parser = self.wiring.parsers.parser(wire, index, instrument)
+            lanes.append(Lane(index, wire, instrument, parser, DepthSync(), bytearray(), []))
+        plan = FeedPlan(
+            hosts=tuple((getattr(self.hosts, host), suffixes) for host, suffixes in self.streams),
+            snapshot=self._snapshot,
+            connect=self.socket,
+            clock=self.wiring.clock,
+            patience=self.wiring.patience,
+        )
+        async for batch in MarketFeed(plan, lanes).batches():
+            yield batch
+
+    async def _snapshot(self, wire: str) -> bytes:
+        return await self.rest.ask(self.table["depth"], {"symbol": wire, "limit": PAGE})
+
+    # --- trades ------------------------------------------------------------------------------------------
+
+    async def trades(self, symbol: str, since_ns: int) -> Sequence[TradeReport]:
+        """Own executions at or after `since_ns`, oldest first, all pages."""
+        wire, since_ms = self._wire(symbol), -(-since_ns // MS)
+        replies = await self._first_trades(wire, since_ms)
+        page = replies
+        while len(page) >= PAGE:
+            page = await self._trades_page({"symbol": wire, "fromId": page[-1].id + 1})
+            replies += page
+        wanted = [r for r in replies if r.time >= since_ms]
+        return [trade_of(r, symbol, await self._owner(wire, str(r.order_id))) for r in wanted]
+
+    async def _trades_page(self, params: dict[str, object]) -> list[TradeReply]:
+        page = await self.rest.get(list[TradeReply], self.table["trades"], {**params, "limit": PAGE})
+        return sorted(page, key=lambda reply: reply.id)
+
+    async def _first_trades(self, wire: str, since_ms: int) -> list[TradeReply]:
+        """The first page with trades. From an old start on the venue is asked by number, or span by span."""
+        span = quirk(self.name, "trade-span").value
+        now_ms = self.sync.venue_ns() // MS
+        if now_ms - since_ms > span and not self.trade_memory_ms:
+            return await self._trades_page({"symbol": wire, "fromId": 0})
+        start = max(since_ms, now_ms - self.trade_memory_ms) if self.trade_memory_ms else since_ms
+        while now_ms - start > span:
+            found = await self._trades_page({"symbol": wire, "startTime": start, "endTime": start + span})
+            if found:
+                return found
+            start += span + 1
+        return await self._trades_page({"symbol": wire, "startTime": start})
+
+    async def _owner(self, wire: str, venue_id: str) -> str:
+        """The client id of the order behind a trade; empty when the venue knows it no more."""
+        if venue_id not in self._client_ids:
+            try:
+                reply = await self.rest.get(
+                    OrderReply, self.table["order"], {"symbol": wire, "orderId": venue_id}
+                )
+            except NotFound:
+                return ""
+            self._remember(venue_id, reply.client_order_id)
+        return self._client_ids[venue_id]

@@ -1,0 +1,1 @@
+"""The simulated exchange served over the network, in the words of Binance spot and USD-M futures."""
