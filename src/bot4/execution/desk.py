@@ -152,12 +152,14 @@ class Desk:
         """
         now, wall = self._clock.monotonic_ns(), self._clock.now_ns()
         new: list[tuple[Lane, Tracked, str]] = []
+        taken: set[tuple[int, int]] = set()
         for row in rows:
             lane = self.lanes[int(row["instrument"])]
             if int(row["action"]) == ACT_CANCEL:
                 continue
-            if int(row["id"]) in lane.orders:
+            if int(row["id"]) in lane.orders or (lane.index, int(row["id"])) in taken:
                 continue
+            taken.add((lane.index, int(row["id"])))
             order = sealed(row, lane.book.instrument, self._owner, self._epoch)
             t = tracked_from(row, order.client_order_id, now, order)
             new.append((lane, t, self._key(row, self._epoch)))
