@@ -391,7 +391,7 @@ def shrink(run):
     return run
 
 
-def search(n, seed, length=40):
+def search(n, seed, length=40, told=False):
     """Play `n` random runs; the first that breaks, shrunk and with its reason, or None."""
     rng = random.Random(seed)
     for k in range(n):
@@ -399,12 +399,14 @@ def search(n, seed, length=40):
         if play(run) is not None:
             run = shrink(run)
             return k, play(run), run
+        if told and k % 10_000 == 9_999:
+            print(f"{k + 1} interleavings hold so far", flush=True)
     return None
 
 
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    found = search(count, int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    found = search(count, int(sys.argv[2]) if len(sys.argv) > 2 else 1, told=True)
     if found:
         print(f"run {found[0]}: {found[1]}")
         print("\n".join(map(str, found[2])))

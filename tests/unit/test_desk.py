@@ -17,7 +17,7 @@ from bot4.execution.settings import DeskSettings
 from bot4.model import codes_nb as c
 from bot4.model.errors import ConfigError, SafetyError
 from bot4.model.events import EVENT_DTYPE
-from bot4.ports.venue import Capabilities, OrderRejected, StreamState, Unsupported
+from bot4.ports.venue import Capabilities, OrderRejected, StreamState, Unsupported, VenueUnreachable
 from bot4.safety.gate import sealed
 
 D = Decimal
@@ -620,3 +620,177 @@ def test_cancels_pass_while_a_submit_hangs():
 
     s = play(script)
     assert s.said("canceled") == [(1, c.R_SIGNAL)]
+
+
+def test_answers_are_awaited_and_risk_is_stopped_and_allowed():
+    async def script(s):
+        s.desk.stop_risk()
+        s.desk.hand_over(order_row(1))
+        rows = await s.desk.answers()
+        assert (rows["kind"].tolist(), rows["y"].tolist()) == ([c.EV_REJECT], [c.R_KILLED])
+        assert s.desk.blocked(PERP.symbol) == c.R_KILLED
+        s.desk.hand_over(cancel_row(order_row(1)))  # a cancel that crossed the refusal asks nobody
+        s.desk.allow_risk()
+        s.desk.hand_over(order_row(2))
+        assert (await s.desk.answers())["x"].tolist() == [2]
+
+    s = play(script)
+    assert set(s.exchange.orders) == {cid(2)} and "order" not in s.venue.calls
+
+
+def test_a_private_stream_that_breaks_is_opened_again():
+    opened = []
+
+    def breaking(s):
+        steady = s.venue.private
+
+        async def broken():
+            opened.append(1)
+            raise VenueUnreachable("reset", c.R_NETWORK)
+            yield
+
+        async def ends():
+            opened.append(2)
+            return
+            yield
+
+        ways = [broken, ends]
+        s.venue.private = lambda: (ways.pop(0) if ways else steady)()
+
+    async def script(s):
+        await s.pass_time(1)
+        assert opened == [1, 2] and not s.desk.stream_up
+        s.venue.stream.put_nowait(StreamState(True))
+        account = await s.venue.account()
+        s.venue.stream.put_nowait(account)
+        await s.pass_time(0.1)
+        assert s.desk.stream_up and s.desk.last_account is account
+        s.desk.hear(replace(s.exchange.place(_approved(s, 1)), symbol="OTHER"))
+
+    async def main(clock):
+        made = Scene(clock)
+        breaking(made)
+        async with running(made):
+            await script(made)
+        return made
+
+    s = run_virtual(main)
+    assert s.said("stream")[0][0] == c.STATUS_DISCONNECTED
+
+
+def test_a_cancel_that_was_taken_but_not_carried_out_is_watched():
+    async def script(s):
+        s.desk.hand_over(order_row(1))
+        await s.pass_time(0.01)
+        slow, cancel = [1, 2], s.venue.cancel
+
+        async def taken(symbol, client_id):
+            return s.exchange.orders[client_id] if slow and slow.pop() else await cancel(symbol, client_id)
+
+        s.venue.cancel = taken
+        s.desk.hand_over(cancel_row(order_row(1)))
+        await s.pass_time(5)
+
+    s = play(script)
+    assert s.exchange.orders[cid(1)].state == "canceled" and s.said("canceled") == [(1, c.R_SIGNAL)]
+
+
+def test_new_risk_that_cannot_be_sent_is_given_up_after_three_retries():
+    async def script(s):
+        s.venue.always["submit"] = "notsent"
+        s.desk.hand_over(order_row(1))
+        await s.pass_time(10)
+
+    s = play(script)
+    assert s.said("reject") == [(1, c.R_NETWORK)] and s.venue.calls.count("submit") == 4
+
+
+def test_a_report_that_is_off_the_grid_pauses():
+    async def script(s):
+        s.desk.hand_over(order_row(1))
+        await s.pass_time(0.01)
+        s.desk.hear(replace(s.exchange.orders[cid(1)], filled=D("0.00005"), state="partially_filled"))
+        await s.pass_time(0.01)
+
+    assert play(script).said("status") == [(c.STATUS_QUARANTINED, c.R_RECONCILED)]
+
+
+def test_a_refusal_that_comes_by_the_stream_counts_for_the_breaker():
+    async def script(s):
+        s.venue.script["submit"] = deque(["lost"])
+        s.venue.streaming = False
+        s.desk.hand_over(order_row(1))
+        await s.pass_time(0.01)
+        s.desk.hear(replace(s.exchange.orders[cid(1)], state="rejected", reason=c.R_FUNDS))
+        await s.pass_time(0.01)
+
+    assert play(script, settings=DeskSettings(refusals=1)).alarm.told[-1][1].startswith("1 orders in a row")
+
+
+def test_fills_that_are_told_only_after_the_end_are_still_booked():
+    async def script(s):
+        s.desk.hand_over(order_row(1))
+        await s.pass_time(0.01)
+        s.venue.streaming = False
+        gone = replace(s.exchange.orders[cid(1)], state="canceled")
+        s.desk.hear(gone)  # the venue said: nothing filled
+        trade = s.exchange.fill(cid(1), D("0.04"), SIXTY)
+        s.exchange.end(cid(1))
+        s.desk.hear(s.exchange.orders[cid(1)])  # and then: 0.04 filled
+        await s.pass_time(3)
+        assert trade.quantity == D("0.04")
+
+    s = play(script)
+    assert [f[2] for f in s.fills()] == [40] and len(s.said("canceled")) == 1
+
+
+def test_without_lookup_absence_still_needs_time():
+    caps = Capabilities(market="spot", client_id_lookup=False)
+
+    async def script(s):
+        s.venue.script["submit"] = deque(["dropped"])
+        s.desk.hand_over(order_row(1))
+        await s.pass_time(20)
+        assert s.said("reject") == []
+        await s.pass_time(40)
+
+    s = play(script, instruments=(SPOT,), capabilities=caps, anonymous=True)
+    assert s.said("reject") == [(1, c.R_NOT_FOUND)]
+
+
+def test_a_lost_order_that_filled_is_matched_by_its_trades():
+    caps = Capabilities(market="perp", client_id_lookup=False)
+
+    async def script(s):
+        s.venue.script["submit"] = deque(["lost"])
+        s.venue.streaming = False
+        s.desk.hand_over(order_row(1))
+        await s.pass_time(0.01)
+        s.exchange.fill(cid(1), D("0.1"), SIXTY)
+        await s.pass_time(10)
+
+    s = play(script, capabilities=caps, anonymous=True)
+    assert [f[2] for f in s.fills()] == [100] and not s.desk.unknown
+
+
+def test_ended_orders_are_forgotten_after_an_hour():
+    async def script(s):
+        for k in (1, 2):
+            s.venue.script["submit"] = deque([OrderRejected("no", c.R_VENUE)])
+            s.desk.hand_over(order_row(k))
+            await s.pass_time(3700)
+
+    assert set(play(script).desk.lanes[0].orders) == {2}
+
+
+def test_a_first_fill_far_from_the_order_halts_the_instrument():
+    async def script(s):
+        s.desk.mark(PERP.symbol, PRICE)
+        s.desk.hand_over(order_row(1, price=0))
+        await s.pass_time(0.01)
+        s.exchange.fill(cid(1), D("0.1"), D("60600.1"))
+        await s.pass_time(0.01)
+
+    s = play(script)
+    assert s.said("status") == [(c.STATUS_QUARANTINED, c.R_RECONCILED)] and len(s.fills()) == 1
+    assert "first fill" in s.alarm.told[0][1]

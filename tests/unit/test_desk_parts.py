@@ -21,7 +21,7 @@ from bot4.execution.lease import Lease
 from bot4.execution.lifecycle import LIVE, TABLE, Effect, Event, State, step
 from bot4.execution.match import Ambiguous, Found, Lost, Nothing, match_lost
 from bot4.execution.outbox import Outbox
-from bot4.execution.preflight import LeverageChange, Wanted, preflight
+from bot4.execution.preflight import LeverageChange, Wanted, fresh_start, preflight
 from bot4.execution.protection import NakedTime, PassedStops, covered, exit_price, held_here
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import tracked_from, worst_exposure
@@ -464,6 +464,13 @@ async def test_f7_4_leverage_is_restored_unless_the_order_stands():
         async with LeverageChange(venue, before, Wanted(7, "isolated")) as change:
             pass
         assert not change.restored
+
+
+async def test_f3_9_a_start_without_a_journal_refuses_open_positions():
+    found = await account(held=D(1)).account()
+    assert not fresh_start(found, [PERP.symbol], has_journal=False).passed
+    assert fresh_start(found, [PERP.symbol], has_journal=True).passed
+    assert fresh_start(found, ["OTHER"], has_journal=False).passed
 
 
 # --- the lease -----------------------------------------------------------------------------------------

@@ -244,3 +244,50 @@ def test_a_changed_contract_quarantines_the_instrument():
 
     s = play(script)
     assert s.said("reject") == [(1, c.R_INSTRUMENT)] and "contract size was 1, is 10" in s.alarm.told[0][1]
+
+
+def test_what_the_stream_lost_is_found_by_comparison():
+    async def script(s):
+        await s.desk.reconcile(starting=True)
+        s.desk.hand_over(order_row(1))
+        s.desk.hand_over(order_row(2, price=PRICE - 10))
+        await s.pass_time(0.1)
+        s.venue.streaming = False
+        s.exchange.fill(cid(1), D("0.04"), D(60000))
+        s.exchange.end(cid(2))
+        found = await s.desk.reconcile(starting=False)
+        assert {d.kind for d in found.differences} == {Kind.MISSING_FILL, Kind.ORDER_ENDED}
+        await s.pass_time(0.1)
+
+    s = play(script)
+    assert [f[2] for f in s.fills()] == [40] and s.said("canceled") == [(2, 0)]
+
+
+def test_a_position_off_the_grid_is_not_understood():
+    async def script(s):
+        s.exchange.positions[PERP.symbol] = D("0.00005")
+        found = await s.desk.reconcile(starting=True)
+        assert found.unknown
+
+    assert any("position" in text for _, text in play(script).alarm.told)
+
+
+def test_the_venues_average_is_taken_and_a_stray_that_ended_is_forgotten():
+    async def script(s):
+        s.exchange.balances["BTC"] = D("0.5")
+        s.exchange.place(sealed(order_row(50), SPOT, OWNER, EPOCH - 1))
+        s.venue.script["cancel"] = deque(["hidden"])
+        first = await s.desk.reconcile(starting=True)
+        assert [d.kind for d in first.differences] == [Kind.ORDER_FOUND, Kind.LEFT_ALONE]
+        assert s.desk.lanes[0].strays == {}
+
+    play(script, instruments=(SPOT,))
+
+
+@pytest.mark.parametrize(
+    ("fee", "asset", "expected"), [("2", "USDT", 0), ("0.001", "BTC", -581_000), ("1", "BNB", 20_000)]
+)
+def test_fees_of_trades_outside(fee, asset, expected):
+    sold = trade("7", -1, 20, "60100", fee=D(fee), fee_asset=asset)
+    [d] = reconcile(local(20), remote(0, trades=[sold]), starting=False).differences
+    assert cash_outside(d, PERP, 4, (20, PRICE)) == expected

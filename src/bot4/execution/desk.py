@@ -37,7 +37,6 @@ from bot4.model.codes_nb import (
     ACT_CANCEL,
     EV_CASH,
     EV_FILL,
-    EV_REJECT,
     EV_STREAM,
     R_DUPLICATE,
     R_INSTRUMENT,
@@ -152,12 +151,14 @@ class Desk:
         """
         now, wall = self._clock.monotonic_ns(), self._clock.now_ns()
         new: list[tuple[Lane, Tracked, str]] = []
+        taken: set[tuple[int, int]] = set()
         for row in rows:
             lane = self.lanes[int(row["instrument"])]
             if int(row["action"]) == ACT_CANCEL:
                 continue
-            if int(row["id"]) in lane.orders:
+            if int(row["id"]) in lane.orders or (lane.index, int(row["id"])) in taken:
                 continue
+            taken.add((lane.index, int(row["id"])))
             order = sealed(row, lane.book.instrument, self._owner, self._epoch)
             t = tracked_from(row, order.client_order_id, now, order)
             new.append((lane, t, self._key(row, self._epoch)))
@@ -168,7 +169,7 @@ class Desk:
             elif claim.client_id == t.client_id:
                 lane.recover(t, sent=True)
             else:  # the same intent under another number: one order is enough
-                self._out.put(EV_REJECT, lane.index, x=t.id, y=R_DUPLICATE)
+                lane.refuse(t, R_DUPLICATE)
         for row in rows:
             if int(row["action"]) == ACT_CANCEL:
                 self._cancel(row, now)
@@ -223,11 +224,9 @@ class Desk:
 
     def _take(self, lane: Lane, t: Tracked, now: int) -> None:
         if self._stopped and not t.reduce_only:
-            self._out.put(EV_REJECT, lane.index, x=t.id, y=R_KILLED)
-            self._done(t.client_id)
+            lane.refuse(t, R_KILLED)
         elif not t.reduce_only and (reason := self._refusal(lane, t, now)) != R_OK:
-            self._out.put(EV_REJECT, lane.index, x=t.id, y=reason)
-            self._done(t.client_id)
+            lane.refuse(t, reason)
         elif t.is_stop and not self._venue.capabilities.stop_orders:
             lane.take(t)
             lane.refuse_stop(t, now)

@@ -91,6 +91,12 @@ class Lane(OrderNews):
             return
         (self._urgent if t.reduce_only else self._risk).append(t)
 
+    def refuse(self, t: Tracked, reason: int) -> None:
+        """A new order that is not to be sent at all."""
+        if t.id not in self.orders:
+            self._enter(t)
+            self._apply(t, Event.REFUSE, t.handed, reason)
+
     def recover(self, t: Tracked, sent: bool) -> None:
         """An order live when an earlier run ended: looked up if it may have been sent, never sent again."""
         if t.id in self.orders:

@@ -50,6 +50,18 @@ def _modes(account: AccountReport) -> list[Finding]:
     return out
 
 
+def fresh_start(account: AccountReport, own: Sequence[str], *, has_journal: bool) -> Finding:
+    """Whether a start without a journal is safe: refused while the account holds positions.
+
+    `own` are the symbols to trade; coins of a spot account are the user's and do not count.
+    """
+    held = [p.symbol for p in account.positions if p.quantity != 0 and p.symbol in own]
+    if has_journal or not held:
+        return Finding("journal", True, "found" if has_journal else "none, and no position is open")
+    text = f"no journal, but positions in {', '.join(held)}: name the folder of the run that opened them, or "
+    return Finding("journal", False, text + "say that they are to be adopted")
+
+
 def _as_wanted(found: PositionReport, wanted: Wanted) -> bool:
     return found.leverage == wanted.leverage and found.margin_mode == wanted.margin
 
