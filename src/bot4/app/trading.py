@@ -206,8 +206,8 @@ def _continued(venue: Venue, task: Task) -> Started:
 async def trade(venue: Venue, task: Task, around: Surroundings) -> dict[str, Any]:
     """Trade on `venue` until the time is up or the switch trips; the results, as for any run."""
     with sole_writer(task.folder):
-        await venue.connect()
         try:
+            await venue.connect()
             fresh = not any(task.folder.glob("segment-*.b4j"))
             started = await _new(venue, task, around.clock) if fresh else _continued(venue, task)
             try:
