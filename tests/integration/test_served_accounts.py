@@ -57,7 +57,7 @@ async def test_a_liquidation_is_told_to_its_owner_and_to_the_public(scene):
 
 
 async def test_deposits_lists_and_the_end_of_a_listen_key(scene):
-    venue, raw, call = scene
+    _, raw, call = scene
     key = (await keyed(raw, "POST", "/api/v3/userDataStream"))[1]["listenKey"]
     socket = await raw.session.ws_connect(f"{raw.ws}/stream?streams={key}")
     money = {"do": "deposit", "key": "raw", "asset": "USDT", "amount": "7"}
@@ -88,8 +88,8 @@ async def test_algo_orders_of_every_kind(scene):
     _, raw, _ = scene
     await raw.signed("POST", "/fapi/v1/order", **MARKET)
     for more in (
-        {"type": "STOP", "triggerPrice": "50000", "price": "49900"},
-        {"type": "TAKE_PROFIT", "triggerPrice": "70000", "price": "70000", "timeInForce": "GTC"},
+        {"type": "STOP", "triggerPrice": "58000", "price": "57900"},
+        {"type": "TAKE_PROFIT", "triggerPrice": "62000", "price": "62000", "timeInForce": "GTC"},
         {
             "type": "TAKE_PROFIT_MARKET",
             "triggerPrice": "70000",
