@@ -161,6 +161,7 @@ def main() -> None:
     document = {
         "what": "served exchange on loopback, server and client on one machine, generated market running",
         "machine": {"python": platform.python_version(), "cpus": os.cpu_count(), "system": platform.system()},
+        "load_average": [round(load, 1) for load in os.getloadavg()],
         **found,
     }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
