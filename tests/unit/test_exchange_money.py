@@ -10,6 +10,7 @@ from bot4.model import codes_nb as c
 from bot4.venues.simulator import margin
 from bot4.venues.simulator.exchange import Exchange
 from bot4.venues.simulator.realism import Realism
+from bot4.venues.simulator.sources import MergedSource
 from bot4.venues.simulator.words import (
     AccountUpdate,
     Liquidation,
@@ -591,3 +592,15 @@ def test_latencies_are_seeded_draws_around_their_medians():
 def test_settings_out_of_range_are_named():
     with pytest.raises(ValueError, match="daily_vol, fill_a"):
         Realism(daily_vol=-1, fill_a=0)
+
+
+def test_merged_sources_number_their_markets():
+    one, two = Written(), Written()
+    one.add(c.EV_TRADE, START + 5, price=100, qty=1)
+    two.add(c.EV_TRADE, START + 3, price=7, qty=2)
+    merged = MergedSource([one, two])
+    assert (merged.start_ns, merged.finished()) == (START, False)
+    x = Exchange([market(), market(symbol="ETHUSDT")], merged, seed=1, now_ns=START)
+    x.advance(START + SECOND)
+    assert [(p.ts, p.price) for p in x.recent_trades("BTCUSDT")] == [(START + 5, 100)]
+    assert [(p.ts, p.price) for p in x.recent_trades("ETHUSDT")] == [(START + 3, 7)]
