@@ -237,6 +237,9 @@ def test_a_tier_holds_from_the_day_after_and_for_thirty_days():
     s.market("a", -1, 50)
     fees = [e.fee for e in s.x.my_trades("a", "BTCUSDT")]
     assert fees == [D("0.2525"), D("0.2475")]
+    s.x.set_market("BTCUSDT", max_orders=199)  # rates are worked out anew, and are today's still
+    s.market("a", 1, 1)
+    assert s.x.my_trades("a", "BTCUSDT")[-1].fee == D("0.00505")
     s.step(DAY)
     s.market("a", 1, 50)
     assert s.x.my_trades("a", "BTCUSDT")[-1].fee == D("0.1515")
