@@ -41,6 +41,12 @@ def start() -> tuple[subprocess.Popen[str], dict[str, str]]:
     return process, json.loads(process.stdout.readline())
 
 
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has used (Linux): honest on a busy machine, where wall time is not."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def parameters(number: int, key: str = "") -> dict[str, str]:
     """A limit order that rests, and is cancelled by its own id."""
     found = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001"}
@@ -102,7 +108,7 @@ class Socket:
         await self._send(f"c{number}", "order.cancel", sent)
 
 
-async def measure(face: Rest | Socket, orders: int) -> dict[str, float]:
+async def measure(face: Rest | Socket, orders: int, pid: int) -> dict[str, float]:
     """Round trips of places one at a time, then placed and cancelled orders a second, 32 under way."""
     for number in range(50):
         await face.place(number)
@@ -123,26 +129,27 @@ async def measure(face: Rest | Socket, orders: int) -> dict[str, float]:
         await face.place(number)
         await face.cancel(number)
 
-    began = time.perf_counter()
+    began, used = time.perf_counter(), cpu_s(pid)
     await asyncio.gather(*(work(both) for _ in range(UNDER_WAY)))
-    seconds = time.perf_counter() - began
+    seconds, used = time.perf_counter() - began, cpu_s(pid) - used
     p50, p99 = np.percentile(trips, (50, 99)) / 1e6
     return {
         "place_p50_ms": round(float(p50), 3),
         "place_p99_ms": round(float(p99), 3),
         "requests_per_s": round(2 * orders / seconds, 1),
         "orders_per_s": round(orders / seconds, 1),
+        "server_cpu_us_a_request": round(used / (2 * orders) * 1e6, 1),
         "orders": orders,
     }
 
 
-async def run(where: dict[str, str], orders: int) -> dict[str, Any]:
+async def run(where: dict[str, str], orders: int, pid: int) -> dict[str, Any]:
     """Both faces, one after the other."""
     async with aiohttp.ClientSession() as session:
         await session.post(f"{where['rest']}/_bot4/admin", json={"do": "limits", "limits": LIMITS})
-        rest = await measure(Rest(session, where["rest"]), orders)
+        rest = await measure(Rest(session, where["rest"]), orders, pid)
         async with session.ws_connect(f"{where['ws']}/ws-api/v3") as socket:
-            over_socket = await measure(Socket(socket), orders)
+            over_socket = await measure(Socket(socket), orders, pid)
     return {"rest": rest, "ws_api": over_socket}
 
 
@@ -154,13 +161,14 @@ def main() -> None:
     chosen = parser.parse_args()
     process, where = start()
     try:
-        found = asyncio.run(run(where, chosen.orders))
+        found = asyncio.run(run(where, chosen.orders, process.pid))
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     document = {
         "what": "served exchange on loopback, server and client on one machine, generated market running",
         "machine": {"python": platform.python_version(), "cpus": os.cpu_count(), "system": platform.system()},
+        "load_average": [round(load, 1) for load in os.getloadavg()],
         **found,
     }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)

@@ -12,10 +12,27 @@ from served_scene import ccxt_client, control, served
 SPOT, PERP = "BTC/USDT", "BTC/USDT:USDT"
 
 
+_reached: set[str] = set()
+
+
+def _watch(event, details):
+    """Hears every connection and every look-up of a name that this process makes."""
+    if event == "socket.connect" and isinstance(details[1], tuple):
+        _reached.add(str(details[1][0]))
+    elif event == "socket.getaddrinfo":
+        _reached.add(str(details[0]))
+
+
+sys.addaudithook(_watch)
+
+
 @pytest.fixture
 async def venue():
+    _reached.clear()
     async with served() as running:
         yield running
+    assert _reached <= {"127.0.0.1"}, "the client reached for the world outside"
+    assert _reached
 
 
 async def test_spot_markets_books_and_candles(venue):

@@ -10,6 +10,7 @@ from bot4.model import codes_nb as c
 from bot4.venues.simulator import margin
 from bot4.venues.simulator.exchange import Exchange
 from bot4.venues.simulator.realism import Realism
+from bot4.venues.simulator.sources import MergedSource
 from bot4.venues.simulator.words import (
     AccountUpdate,
     Liquidation,
@@ -236,6 +237,9 @@ def test_a_tier_holds_from_the_day_after_and_for_thirty_days():
     s.market("a", -1, 50)
     fees = [e.fee for e in s.x.my_trades("a", "BTCUSDT")]
     assert fees == [D("0.2525"), D("0.2475")]
+    s.x.set_market("BTCUSDT", max_orders=199)  # rates are worked out anew, and are today's still
+    s.market("a", 1, 1)
+    assert s.x.my_trades("a", "BTCUSDT")[-1].fee == D("0.00505")
     s.step(DAY)
     s.market("a", 1, 50)
     assert s.x.my_trades("a", "BTCUSDT")[-1].fee == D("0.1515")
@@ -591,3 +595,15 @@ def test_latencies_are_seeded_draws_around_their_medians():
 def test_settings_out_of_range_are_named():
     with pytest.raises(ValueError, match="daily_vol, fill_a"):
         Realism(daily_vol=-1, fill_a=0)
+
+
+def test_merged_sources_number_their_markets():
+    one, two = Written(), Written()
+    one.add(c.EV_TRADE, START + 5, price=100, qty=1)
+    two.add(c.EV_TRADE, START + 3, price=7, qty=2)
+    merged = MergedSource([one, two])
+    assert (merged.start_ns, merged.finished()) == (START, False)
+    x = Exchange([market(), market(symbol="ETHUSDT")], merged, seed=1, now_ns=START)
+    x.advance(START + SECOND)
+    assert [(p.ts, p.price) for p in x.recent_trades("BTCUSDT")] == [(START + 5, 100)]
+    assert [(p.ts, p.price) for p in x.recent_trades("ETHUSDT")] == [(START + 3, 7)]

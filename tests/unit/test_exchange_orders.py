@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from tests.helpers.exchange_scene import FOK, IOC, POST, SECOND, Scene, market, quiet
 
+from bot4.venues.simulator import venue_nb
 from bot4.venues.simulator.listing import CAPACITY
 from bot4.venues.simulator.words import (
     AccountUpdate,
@@ -582,3 +584,23 @@ def test_refused_carries_reason_and_words():
     with pytest.raises(Refused, match="no market") as no:
         quiet().limit("a", 1, 1, 99, symbol="NOPE")
     assert no.value.why is Refusal.UNKNOWN_MARKET
+
+
+def test_compiled_questions_are_their_plain_python():
+    """Reading kernels on one state, compiled and as plain Python."""
+    s = quiet()
+    s.limit("a", 1, 10, 100, iceberg_qty=4)
+    s.limit("b", -1, 3, 102)
+    state = s.x._listings["BTCUSDT"].state
+    order = np.array([0, 9, 1, 1, 2, 0, 2, 102, 170, 0, -1], np.int64)
+
+    def answers(of):
+        cost, top, levels = np.zeros(1, np.int64), np.zeros(6, np.int64), np.zeros((9, 2), np.int64)
+        lots = of(venue_nb.venue_cost_nb)(state, order, cost)
+        of(venue_nb.venue_top_nb)(state, top)
+        n = of(venue_nb.venue_depth_nb)(state, 1, levels)
+        return lots, cost.tolist(), top.tolist(), n, levels.tolist()
+
+    compiled = answers(lambda kernel: kernel)
+    assert compiled == answers(lambda kernel: getattr(kernel, "py_func", kernel))
+    assert compiled[:3] == (153, [50 * 101 + 103 * 102], [100, 0, 101, 50, 99, 101])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot4.venues.served import intake
 from bot4.venues.served.desk import Call, Reply, Route
 from bot4.venues.served.errors import VenueError, on_cancel
-from bot4.venues.served.usdm_orders import MS, STOPS, check_position_side, reduce_only
+from bot4.venues.served.usdm_orders import MS, STOPS, check_position_side, placing_error, reduce_only
 from bot4.venues.served.usdm_shapes import CONDITIONAL, Json, algo_json
 from bot4.venues.simulator.words import Market, Order, OrderType, Refused, Request, State, TimeInForce
 
@@ -70,7 +70,7 @@ def place(call: Call) -> Reply:
     try:
         return _shown(call, call.desk.exchange.place(call.account, request))
     except Refused as error:
-        raise call.desk.refused(error, market.symbol) from error
+        raise placing_error(call, market, request, error) from error
 
 
 def _named(call: Call) -> Order:

@@ -102,16 +102,17 @@ def place(call: Call) -> Reply:
     try:
         order = call.desk.exchange.place(call.account, request)
     except Refused as error:
-        raise _placing_error(call, market, request, error) from error
+        raise placing_error(call, market, request, error) from error
     return _replied(call, order)
 
 
-def _placing_error(call: Call, market: Market, request: Request, error: Refused) -> VenueError:
+def placing_error(call: Call, market: Market, request: Request, error: Refused) -> VenueError:
+    """What the venue says when the core refuses a new order: some refusals have several codes here."""
     if error.why is Refusal.LOT_SIZE and request.qty > market.max_qty:
         return VenueError(-4005, "Quantity greater than max quantity.")
     if error.why is Refusal.LOT_SIZE and request.qty < market.min_qty:
         return VenueError(-4004, "Quantity less than min quantity.")
-    if error.why is Refusal.PERCENT_PRICE and request.type is OrderType.LIMIT:
+    if error.why is Refusal.PERCENT_PRICE and request.price:
         code, word = (-4016, "higher") if request.side > 0 else (-4024, "lower")
         return VenueError(code, f"Limit price can't be {word} than the PERCENT_PRICE filter allows.")
     return call.desk.refused(error, market.symbol)
