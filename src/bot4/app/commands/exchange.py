@@ -209,10 +209,10 @@ def serve(
     )
     with ExitStack() as held:
         scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="bot4-"))) / "data"
+        for exchange in generated_exchanges(seed, clock.now_ns()).values():
+            exchange.advance(exchange.now_ns + 1)  # compiles; the market that is served begins after that
         exchanges = _exchanges(frames, frames_venue, loop, seed, clock.now_ns(), scratch, as_json)
         _open(exchanges, opened)
-        for exchange in exchanges.values():
-            exchange.advance(exchange.now_ns + 1)  # the kernels are ready before anyone connects
         served = ServedVenue(exchanges, clock, options)
         served.gateway.faults.add(rules)
         state = asyncio.run(_serve(served, as_json))
