@@ -11,7 +11,15 @@ from scenes import CANARY, served, wiring
 
 from bot4.model import codes_nb as c
 from bot4.ports.secrets import ApiKey, FakeSecrets, SecretMissing
-from bot4.ports.venue import NotSent, OrderRejected, OrderReport, StreamState, TradeReport, VenueUnreachable
+from bot4.ports.venue import (
+    NotSent,
+    OrderRejected,
+    OrderReport,
+    StreamState,
+    Throttled,
+    TradeReport,
+    VenueUnreachable,
+)
 from bot4.safety.system_clock import SystemClock
 from bot4.venues.binance.endpoints import served_spot, served_usdm
 from bot4.venues.binance.spot import BinanceSpot
@@ -42,6 +50,20 @@ async def test_the_clock_is_measured_again_and_again(tmp_path, monkeypatch):
         await scene.heal()
         n = len(scene.venue.sync._samples)
         await scene.until(lambda: len(scene.venue.sync._samples) > n)
+
+
+async def test_a_ban_lets_nothing_through(tmp_path):
+    async with served("perp", tmp_path) as scene:
+        order, _ = await scene.resting()
+        await scene.fault(
+            "status", {"method": "GET", "count": 1}, http=418, code=-1003, msg="banned", retry_after=60
+        )
+        with pytest.raises(Throttled):
+            await scene.venue.account()
+        with pytest.raises(Throttled) as error:
+            await scene.venue.cancel(scene.symbol, order.client_order_id)
+        assert 50 * 10**9 < error.value.wait_ns <= 60 * 10**9
+        assert scene.venue.health.state() >= 0 and scene.venue.limiter.share() == 1.0
 
 
 async def test_rights_are_those_of_the_key(tmp_path):
