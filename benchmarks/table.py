@@ -11,7 +11,15 @@ from typing import Any
 
 from common import HERE, RESULTS
 
-ORDER = ("tick_backtest", "frames_to_decision", "bars_sma", "indicators", "gate", "memory_and_start")
+ORDER = (
+    "tick_backtest",
+    "frames_to_decision",
+    "bars_sma",
+    "indicators",
+    "gate",
+    "memory_and_start",
+    "exchange",
+)
 Document = dict[str, Any]
 
 
@@ -121,6 +129,20 @@ def memory(document: Document) -> list[str]:
     return lines
 
 
+def exchange(document: Document) -> list[str]:
+    """Commands a second against the goal, and the time of one."""
+    row, p, goal = document["rows"][0], document["parity"], document["goal"]
+    r = row["result"]
+    return [
+        f"- commands a CPU second: **{row['per_s_cpu']:,}** (median); goal {goal['per_s']:,}: "
+        f"{verdict(row['per_s_cpu'] >= goal['per_s'])}",
+        f"- one command, wall: p50 {r['p50_us']} us, p99 {r['p99_us']} us; {r['placed']:,} orders placed, "
+        f"{r['canceled']:,} canceled, {r['late_cancels']:,} cancels too late",
+        f"- parity with a plain Python book: {p['compared_fills']:,} fills {p['fills']}, final book {p['book']}; "
+        f"wallets add up to the deposits {p['money']}",
+    ]
+
+
 def indicators(document: Document) -> list[str]:
     """Nanoseconds a bar of each."""
     lines = ["| | ns a bar | times bot4 in the plane | left out |", "| --- | ---: | ---: | --- |"]
@@ -143,6 +165,7 @@ SECTIONS = {
     "indicators": indicators,
     "gate": gate,
     "memory_and_start": memory,
+    "exchange": exchange,
 }
 
 

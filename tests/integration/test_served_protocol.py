@@ -308,6 +308,7 @@ async def test_subscriptions_on_one_socket(raw):
         ("/fut/ws/btcusdt@depth5@100ms", "e E T s U u pu b a"),
         ("/fut/ws/btcusdt@markPrice@1s", "e E s p i P r T"),
         ("/fut/market/ws/1?streams=!markPrice@arr@1s", ""),
+        ("/fut/market/stream?streams=btcusdt@trade", "stream data"),
         ("/fstream.binance.com/ws/btcusdt@bookTicker", "e u s b B a A T E"),
     ],
 )

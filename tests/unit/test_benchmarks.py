@@ -74,6 +74,19 @@ def test_every_tightened_limit_refuses_the_order():
     assert bench.gate_many(bench.engine_with([]).core, 10, bench.START) == 10
 
 
+@pytest.mark.jit
+def test_the_exchange_and_the_plain_book_agree_and_a_difference_is_seen():
+    import exchange as bench
+
+    commands = bench.stream(800)
+    got = bench.play(commands)
+    same = bench.parity(commands, got)
+    assert same["ok"]
+    assert same["compared_fills"] > 100
+    got["fills"][0] = (*got["fills"][0][:2], 1_000_000, True)
+    assert not bench.parity(commands, got)["ok"]
+
+
 def test_the_page_is_made_of_the_committed_results():
     import table
 

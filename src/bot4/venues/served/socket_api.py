@@ -99,6 +99,7 @@ class SocketApi:
         number = self._next
         self._next += 1
         self._subscriptions[number] = account
+        self._line.account = account
         self._feed.join(account, self._line, lambda event: f'{{"subscriptionId":{number},"event":{event}}}')
         return {"subscriptionId": number}
 

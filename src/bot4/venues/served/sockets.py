@@ -51,7 +51,7 @@ class Sockets:
             socket.send_str,
             lambda: socket.close(code=WSCloseCode.GOING_AWAY),
             self._gateway.clock,
-            combined=path.startswith("/stream") and not path.startswith("/stream/ws"),
+            combined=path.rstrip("/").endswith("/stream"),
         )
         self.open[line] = product
         limit = asyncio.get_running_loop().call_later(self._rules.longest, line.end)

@@ -22,7 +22,6 @@ REASONS = {
     "deposit": "DEPOSIT",
     "liquidation": "ORDER",
     "adl": "ORDER",
-    "leverage": "ORDER",
     "margin": "MARGIN_TRANSFER",
 }
 
@@ -69,11 +68,6 @@ class UserFeed:
         """Tell that a listen key has run out."""
         event: Json = {"e": "listenKeyExpired", "E": now_ms, "listenKey": key}
         self._send(account, event)
-
-    def configured(self, account: str, change: Json) -> None:
-        """Tell a new leverage or mode (futures)."""
-        now = self._desk.exchange.now_ns // MS
-        self._send(account, {"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": now, **change})
 
     def hear(self, told: Told) -> None:
         """Make events of what the exchange tells about accounts."""
@@ -123,7 +117,16 @@ class UserFeed:
                 for asset, change in changes.items():
                     self._send(told.account, spot_shapes.balance_update(asset, change, told.ts))
             return
-        self._send(told.account, self._account_update(told, changes))
+        if told.why == "leverage":
+            self._configured(told)
+        else:
+            self._send(told.account, self._account_update(told, changes))
+
+    def _configured(self, told: AccountUpdate) -> None:
+        ts = told.ts // MS
+        for position in told.positions:
+            change = {"s": position.symbol, "l": position.leverage}
+            self._send(told.account, {"e": "ACCOUNT_CONFIG_UPDATE", "E": ts, "T": ts, "ac": change})
 
     def _account_update(self, told: AccountUpdate, changes: dict[str, Decimal]) -> Json:
         flow = told.why in ("deposit", "funding")
