@@ -607,6 +607,13 @@ async def private_silent(scene):
     assert (await scene.venue.order(scene.symbol, order.client_order_id)).state == "new"
 
 
+@card("R6", "reconnect", "venue times that stand still break the feed", "faults")
+async def frozen(scene):
+    await scene.fault("freeze", {"face": "ws"}, seconds=0)
+    seen = await batches(scene, lambda seen: any(b.events is None for b in seen), 20)
+    assert seen[-1].reason == c.R_STALE_DATA
+
+
 # --- clock -----------------------------------------------------------------------------------------------
 
 

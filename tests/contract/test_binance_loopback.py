@@ -280,34 +280,6 @@ async def test_auto_deleveraging_is_told_as_such(tmp_path):
         assert forced()[0].quantity == Decimal("0.010")
 
 
-async def test_frozen_venue_times_are_noticed(tmp_path):
-    async with served("perp", tmp_path) as scene:
-        real = scene.venue.wiring.parsers.parser
-
-        class Frozen:
-            def __init__(self, inner):
-                self.inner, self.rejected, self.stamp = inner, 0, None
-
-            def parse(self, lines):
-                rows = self.inner.parse(lines)
-                if len(rows):
-                    self.stamp = self.stamp or int(rows["ts_venue"][0])
-                    rows["ts_venue"] = self.stamp
-                return rows
-
-        class Parsers:
-            def parser(self, *args):
-                return Frozen(real(*args))
-
-        frozen = BinanceUsdm(served_usdm(scene.port), wiring(tmp_path))
-        object.__setattr__(frozen.wiring, "parsers", Parsers())
-        await frozen.connect()
-        scene.venue, old = frozen, scene.venue
-        seen = await batches(scene, lambda seen: any(b.events is None for b in seen), 20)
-        assert seen[-1].reason == c.R_STALE_DATA
-        await old.close()
-
-
 async def test_a_snapshot_that_does_not_come_breaks_the_feed(tmp_path):
     async with served("spot", tmp_path) as scene:
         await scene.fault("status", {"method": "GET", "path": "*/depth"}, http=500, code=-1001, msg="no")
