@@ -17,3 +17,6 @@ async def let_go(socket: Socket) -> None:
     except asyncio.CancelledError:
         await closing
         raise
+    finally:
+        # a line that broke, rather than closed, is not given back by `close` (aiohttp 3.14)
+        socket._response.close()
