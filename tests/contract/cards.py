@@ -514,6 +514,16 @@ async def throttled(scene):
     assert (await scene.venue.cancel(scene.symbol, order.client_order_id)).state == "canceled"
 
 
+@card("E11", "errors", "after a lost answer to a cancel the look-up shows it cancelled", "faults")
+async def lost_cancel(scene):
+    order, _ = await scene.resting()
+    await scene.fault("accept_then_lose_reply", {"method": "DELETE", "count": 1})
+    # an HTTP library may repeat a DELETE by itself: then the second finds nothing. Both say: look it up
+    with pytest.raises((OutcomeUnknown, NotFound)):
+        await scene.venue.cancel(scene.symbol, order.client_order_id)
+    assert (await scene.venue.order(scene.symbol, order.client_order_id)).state == "canceled"
+
+
 @card("E10", "errors", "keys show in no error and no repr", "faults")
 async def canary(scene):
     await scene.fault(
@@ -595,6 +605,13 @@ async def private_silent(scene):
     await scene.fault("silence", {"face": "user"}, seconds=0)
     order, _ = await scene.resting()
     assert (await scene.venue.order(scene.symbol, order.client_order_id)).state == "new"
+
+
+@card("R6", "reconnect", "venue times that stand still break the feed", "faults")
+async def frozen(scene):
+    await scene.fault("freeze", {"face": "ws"}, seconds=0)
+    seen = await batches(scene, lambda seen: any(b.events is None for b in seen), 20)
+    assert seen[-1].reason == c.R_STALE_DATA
 
 
 # --- clock -----------------------------------------------------------------------------------------------

@@ -11,7 +11,15 @@ from scenes import CANARY, served, wiring
 
 from bot4.model import codes_nb as c
 from bot4.ports.secrets import ApiKey, FakeSecrets, SecretMissing
-from bot4.ports.venue import NotSent, OrderRejected, OrderReport, StreamState, TradeReport, VenueUnreachable
+from bot4.ports.venue import (
+    NotSent,
+    OrderRejected,
+    OrderReport,
+    StreamState,
+    Throttled,
+    TradeReport,
+    VenueUnreachable,
+)
 from bot4.safety.system_clock import SystemClock
 from bot4.venues.binance.endpoints import served_spot, served_usdm
 from bot4.venues.binance.spot import BinanceSpot
@@ -42,6 +50,20 @@ async def test_the_clock_is_measured_again_and_again(tmp_path, monkeypatch):
         await scene.heal()
         n = len(scene.venue.sync._samples)
         await scene.until(lambda: len(scene.venue.sync._samples) > n)
+
+
+async def test_a_ban_lets_nothing_through(tmp_path):
+    async with served("perp", tmp_path) as scene:
+        order, _ = await scene.resting()
+        await scene.fault(
+            "status", {"method": "GET", "count": 1}, http=418, code=-1003, msg="banned", retry_after=60
+        )
+        with pytest.raises(Throttled):
+            await scene.venue.account()
+        with pytest.raises(Throttled) as error:
+            await scene.venue.cancel(scene.symbol, order.client_order_id)
+        assert 50 * 10**9 < error.value.wait_ns <= 60 * 10**9
+        assert scene.venue.health.state() >= 0 and scene.venue.limiter.share() == 1.0
 
 
 async def test_rights_are_those_of_the_key(tmp_path):
@@ -256,34 +278,6 @@ async def test_auto_deleveraging_is_told_as_such(tmp_path):
         await scene.until(forced)
         assert forced()[0].reason in (c.R_ADL, c.R_LIQUIDATED)
         assert forced()[0].quantity == Decimal("0.010")
-
-
-async def test_frozen_venue_times_are_noticed(tmp_path):
-    async with served("perp", tmp_path) as scene:
-        real = scene.venue.wiring.parsers.parser
-
-        class Frozen:
-            def __init__(self, inner):
-                self.inner, self.rejected, self.stamp = inner, 0, None
-
-            def parse(self, lines):
-                rows = self.inner.parse(lines)
-                if len(rows):
-                    self.stamp = self.stamp or int(rows["ts_venue"][0])
-                    rows["ts_venue"] = self.stamp
-                return rows
-
-        class Parsers:
-            def parser(self, *args):
-                return Frozen(real(*args))
-
-        frozen = BinanceUsdm(served_usdm(scene.port), wiring(tmp_path))
-        object.__setattr__(frozen.wiring, "parsers", Parsers())
-        await frozen.connect()
-        scene.venue, old = frozen, scene.venue
-        seen = await batches(scene, lambda seen: any(b.events is None for b in seen), 20)
-        assert seen[-1].reason == c.R_STALE_DATA
-        await old.close()
 
 
 async def test_a_snapshot_that_does_not_come_breaks_the_feed(tmp_path):

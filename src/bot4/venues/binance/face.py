@@ -31,9 +31,10 @@ from bot4.ports.venue import (
 from bot4.venues.binance.endpoints import CONNECTIONS, Endpoint, Hosts
 from bot4.venues.binance.market_feed import FeedPlan, Lane, MarketFeed, Patience
 from bot4.venues.binance.orders import MS, trade_of
-from bot4.venues.binance.private_feed import PrivateFeed, PrivatePlan, Socket
+from bot4.venues.binance.private_feed import PrivateFeed, PrivatePlan
 from bot4.venues.binance.rest import Measures, Rest, Timing
 from bot4.venues.binance.rules import Listing
+from bot4.venues.binance.sockets import Socket
 from bot4.venues.binance.wire import OrderReply, TradeReply
 from bot4.venues.clock_sync import ClockSync
 from bot4.venues.depth_sync import DepthSync

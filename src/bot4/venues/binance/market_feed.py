@@ -28,6 +28,7 @@ from bot4.ports.clock import Clock
 from bot4.ports.frames import FrameParser
 from bot4.ports.venue import MarketBatch, VenueError
 from bot4.venues.backoff import Backoff
+from bot4.venues.binance.sockets import Socket, let_go
 from bot4.venues.binance.wire import MarkPrice
 from bot4.venues.depth_sync import DepthBroken, DepthSync, Rows
 
@@ -80,7 +81,7 @@ class FeedPlan:
 
     hosts: tuple[tuple[str, tuple[str, ...]], ...]  # (base url, stream suffixes), one connection each
     snapshot: Callable[[str], Awaitable[bytes]]
-    connect: Callable[[str], Awaitable[aiohttp.ClientWebSocketResponse[bool]]]
+    connect: Callable[[str], Awaitable[Socket]]
     clock: Clock
     patience: Patience
 
@@ -123,7 +124,7 @@ class MarketFeed:
     async def _connected(self) -> AsyncIterator[MarketBatch]:
         """One life of the connections."""
         self._begin()
-        sockets: list[aiohttp.ClientWebSocketResponse[bool]] = []
+        sockets: list[Socket] = []
         tasks: list[asyncio.Task[None]] = []
         try:
             for k, url in enumerate(self._urls()):
@@ -140,8 +141,7 @@ class MarketFeed:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             for socket in sockets:
-                with contextlib.suppress(Exception):
-                    await socket.close()
+                await let_go(socket)
 
     def _urls(self) -> list[str]:
         """One address for every connection; where each stream's messages go is noted on the way."""
@@ -169,7 +169,7 @@ class MarketFeed:
 
     # --- coming in ---------------------------------------------------------------------------------------
 
-    async def _pump(self, socket: aiohttp.ClientWebSocketResponse[bool], k: int) -> None:
+    async def _pump(self, socket: Socket, k: int) -> None:
         """Stamp and sort the messages of one connection until it ends."""
         clock, text = self._plan.clock, aiohttp.WSMsgType.TEXT
         try:

@@ -19,11 +19,11 @@ from bot4.model import codes_nb as c
 from bot4.ports.clock import Clock
 from bot4.ports.venue import PrivateEvent, StreamState, VenueError
 from bot4.venues.backoff import Backoff
+from bot4.venues.binance.sockets import Socket, let_go
 from bot4.venues.binance.wire import Enveloped
 
 MAX_WAITING = 50_000
 ENDINGS = frozenset({"listenKeyExpired", "eventStreamTerminated", "serverShutdown"})
-Socket = aiohttp.ClientWebSocketResponse[bool]
 _ENVELOPE = msgspec.json.Decoder(Enveloped, strict=False)
 
 
@@ -92,7 +92,7 @@ class PrivateFeed:
                 finally:
                     keeper.cancel()
                     await asyncio.gather(keeper, return_exceptions=True)
-                    await socket.close()
+                    await let_go(socket)
             except VenueError as error:
                 reason = error.reason
             except (aiohttp.ClientError, OSError, TimeoutError):
@@ -109,7 +109,7 @@ class PrivateFeed:
             try:
                 await self._plan.keep()
             except VenueError:
-                await socket.close()
+                await let_go(socket)
                 return
 
     async def _read(self, socket: Socket) -> int:

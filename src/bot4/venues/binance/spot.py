@@ -36,8 +36,9 @@ from bot4.venues.binance.orders import (
     spot_params,
     type_of,
 )
-from bot4.venues.binance.private_feed import PrivatePlan, Socket
+from bot4.venues.binance.private_feed import PrivatePlan
 from bot4.venues.binance.rules import Listing
+from bot4.venues.binance.sockets import Socket, let_go
 from bot4.venues.binance.wire import (
     Enveloped,
     ExchangeInfo,
@@ -194,7 +195,7 @@ class BinanceSpot(Face):
         try:
             return await self._subscribed(socket)
         except BaseException:
-            await socket.close()
+            await let_go(socket)
             raise
 
     async def _subscribed(self, socket: Socket) -> Socket:

@@ -47,8 +47,9 @@ from bot4.venues.binance.orders import (
     type_of,
     usdm_params,
 )
-from bot4.venues.binance.private_feed import PrivatePlan, Socket
+from bot4.venues.binance.private_feed import PrivatePlan
 from bot4.venues.binance.rules import Listing
+from bot4.venues.binance.sockets import Socket
 from bot4.venues.binance.wire import (
     AlgoReply,
     ExchangeInfo,
