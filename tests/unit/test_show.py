@@ -17,17 +17,25 @@ def run(tmp_path_factory):
     bar_data(folder / "d")
     journal = folder / "j"
     main_json(
-        ["backtest", str(folder / "d" / "data"), "--strategy", "trend_cross", "--out", str(journal), "--json"]
+        [
+            "backtest",
+            "--data",
+            str(folder / "d" / "data"),
+            "--strategy",
+            "trend_cross",
+            "--out",
+            str(journal),
+            "--json",
+        ]
     )
     return journal
 
 
-def main_json(argv, capsys=None):
-    try:
+def main_json(argv):
+    """Run a command; it must succeed."""
+    with pytest.raises(SystemExit) as end:
         main(argv)
-    except SystemExit as end:
-        assert end.code in (0, None)
-    return None
+    assert end.value.code in (0, None)
 
 
 def said(capsys, *argv):

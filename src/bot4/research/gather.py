@@ -81,7 +81,7 @@ def read_record(folder: Path) -> RunRecord:
     end: dict[str, Any] = {}
     parts: dict[int, list[Array]] = {k: [] for k in (port.INPUTS, port.ORDERS, port.DECISIONS, port.EQUITY)}
     for block in reader.blocks():
-        if block.kind == port.META:
+        if block.kind == port.META and "plan" in block.payload:  # a later one only begins an epoch
             meta = block.payload
         elif block.kind == port.END:
             end = block.payload

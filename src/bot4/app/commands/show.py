@@ -13,6 +13,7 @@ from rich.table import Table
 from bot4.engine.build import Plan
 from bot4.execution.views import Views
 from bot4.model import names
+from bot4.model.codes_nb import ACT_NEW
 from bot4.model.errors import ConfigError
 from bot4.model.values import plain
 from bot4.ports import journal as port
@@ -26,9 +27,12 @@ def views_of(journal: Path) -> tuple[Plan, Views]:
     plan = Plan.from_json(JournalReader(journal).meta()["plan"])
     mults = {k: int((i.tick * i.lot).scaleb(plan.money_exp)) for k, i in enumerate(plan.instruments)}
     views = Views(mults)
+    # a block of inputs may hold answers to orders whose block stands behind it: all new orders first
+    orders = JournalReader(journal).gather(port.ORDERS)
+    views.order_rows(orders[orders["action"] == ACT_NEW])
     for block in JournalReader(journal).blocks(port.ORDERS, port.INPUTS):
         if block.kind == port.ORDERS:
-            views.order_rows(block.payload)
+            views.order_rows(block.payload[block.payload["action"] != ACT_NEW])
         else:
             views.events(block.payload["event"])
     return plan, views
