@@ -90,13 +90,13 @@ def percentile_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
 
 @kernel
 def percentrank_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
-    """Share in percent of the n closes before that do not lie above this one; costs O(n)."""
+    """Share in percent of the n closes before that lie below this one; costs O(n)."""
     n = int(p[0])
     warm = s[0] >= n
     s[0] += 1.0
     below = 0
     for i in range(n):
-        below += 1 if s[2 + i] <= x[CLOSE] else 0
+        below += 1 if s[2 + i] < x[CLOSE] else 0
     push_nb(s, 1, n, x[CLOSE])
     out[0] = 100.0 * below / n if warm else math.nan
 
