@@ -76,10 +76,8 @@ def fold_bar_nb(frame: Vector, x: Vector, out: Vector) -> int:
 
 
 @kernel
-def fold_trade_nb(
-    frame: Vector, ts: float, price: float, qty: float, buy: bool, x: Vector, out: Vector
-) -> bool:
-    """Fold a trade at `ts` (s); whether it closed the bar before it, in `out`. `x` is scratch of eight.
+def fold_trade_nb(frame: Vector, ts: float, price: float, qty: float, buy: bool, out: Vector) -> bool:
+    """Fold a trade at `ts` (s); whether it closed the bar before it, in `out[:8]`; the rest is scratch.
 
     A trade at the very end of a bar belongs to the next one.
     """
