@@ -9,8 +9,8 @@ from bot4.features.ring_nb import (
     VOLUME,
     Vector,
     back_nb,
-    highest_nb,
-    lowest_nb,
+    highest_at_nb,
+    lowest_at_nb,
     moments_nb,
     nan_nb,
     push_nb,
@@ -26,8 +26,8 @@ def extreme_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     n = int(p[0])
     c = s[0]
     s[0] = c + 1.0
-    high = highest_nb(s, 1, n, c, x[CLOSE])
-    low = lowest_nb(s, 3 + 2 * n, n, c, x[CLOSE])
+    high = highest_at_nb(s, 1, n, c, x[CLOSE])
+    low = lowest_at_nb(s, 3 + 2 * n, n, c, x[CLOSE])
     nan_nb(out)
     if c >= n - 1:
         out[0] = high

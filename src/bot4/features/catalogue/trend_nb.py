@@ -9,7 +9,9 @@ from bot4.features.ring_nb import (
     TS,
     Vector,
     back_nb,
+    highest_at_nb,
     highest_nb,
+    lowest_at_nb,
     lowest_nb,
     nan_nb,
     push_nb,
@@ -132,8 +134,8 @@ def aroon_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     c = s[0]
     s[0] = c + 1.0
     size = n + 1
-    highest_nb(s, 1, size, c, x[HIGH])
-    lowest_nb(s, 3 + 2 * size, size, c, x[LOW])
+    highest_at_nb(s, 1, size, c, x[HIGH])
+    lowest_at_nb(s, 3 + 2 * size, size, c, x[LOW])
     nan_nb(out)
     if c < n:
         return
