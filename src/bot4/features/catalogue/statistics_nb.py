@@ -17,6 +17,7 @@ from bot4.features.ring_nb import (
     ratio_nb,
 )
 from bot4.features.window_nb import log_ratio_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 
@@ -141,7 +142,7 @@ def _centre_pair_nb(s: Vector, at: int, n: int, a: float, b: float) -> None:
         s[at + 4] += d * e
 
 
-@kernel
+@inlined
 def pair_sums_nb(s: Vector, at: int, n: int, a: float, b: float) -> tuple[float, float, float]:
     """Sums over n pairs of squared deviations of a, of b, and of their product.
 

@@ -19,10 +19,11 @@ from bot4.features.ring_nb import (
     when_nb,
 )
 from bot4.features.window_nb import ema_nb, true_range_nb, wilder_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 
-@kernel
+@inlined
 def _direct_nb(s: Vector, x: Vector, n: float) -> float:
     """Wilder's sums of directional movement and true range; returns the bar's number.
 
@@ -46,7 +47,7 @@ def _direct_nb(s: Vector, x: Vector, n: float) -> float:
     return float(c)
 
 
-@kernel
+@inlined
 def _strength_nb(s: Vector) -> float:
     """DX: distance of both directions over their sum; the one before (s[7]) where there is none."""
     if s[6] > 0.0:
