@@ -13,7 +13,6 @@ another interpreter's packages: BOT4_TALIPP=<site-packages>. A missing peer is n
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -46,7 +45,7 @@ plan = Plan(features)
 import numpy as np
 row = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 60.0, 0.5, 1.0])
 plan.step(plan.new_arena(), row)
-print(time.perf_counter() - start)
+print(time.perf_counter() - start, time.process_time())
 """
 
 
@@ -212,6 +211,8 @@ def batch(rows: np.ndarray, repeats: int) -> dict[str, object]:
         return lambda: lambda: run_batch(features, rows, threads)
 
     found: dict[str, object] = {"bars": len(rows), "features": len(features), "calls": len(CALLS)}
+    found["talib_cpu_s"] = best(lambda: theirs, repeats)
+    found["bot4_cpu_s"] = best(ours(1), repeats)
     found["talib_s"] = best(lambda: theirs, repeats, wall=True)
     found["bot4_s"] = best(ours(1), repeats, wall=True)
     found["bot4_2_threads_s"] = best(ours(2), repeats, wall=True)
@@ -255,8 +256,9 @@ def ready() -> dict[str, float]:
         times = []
         for _ in range(3):
             done = subprocess.run([sys.executable, "-c", READY], env=also, check=True, capture_output=True)
-            times.append(float(done.stdout))
-    return {"cold_s": times[0], "warm_s": min(times[1:])}
+            times.append([float(word) for word in done.stdout.split()])
+    wall, cpu = zip(*times, strict=True)
+    return {"cold_s": wall[0], "cold_cpu_s": cpu[0], "warm_s": min(wall[1:]), "warm_cpu_s": min(cpu[1:])}
 
 
 def growth(rows: np.ndarray, repeats: int) -> dict[str, dict[str, float]]:
@@ -343,24 +345,29 @@ def main() -> int:
     whole, whole_called = streamed(plan, head, options.repeats)
     same, same_called = streamed(shared, head, options.repeats)
     handles, lacking = by_handles(head, options.repeats)
-    document = {
+    document: dict[str, object] = {
         "title": f"(h) {len(every)} declared features",
         "parity": {"ok": True, "calls": len(CALLS), "bars": len(head)},
-        "streaming": {
-            "every": {"features": len(every), "outputs": len(plan.columns), "ns": whole, "from_python_ns": whole_called, "bytes": plan.memory},
-            "as_talib": {"features": len(table), "ns": same, "from_python_ns": same_called},
-            "talib_handles": {"calls": len(CALLS) - len(lacking), "ns": handles, "missing": lacking},
-            "talipp": by_talipp(head, options.repeats),
-        },
-        "ready": ready(),
-        "growth": growth(head, options.repeats),
-        "batch": batch(rows, options.repeats),
-    }  # fmt: skip
-    print(json.dumps(document, indent=1))
+    }
+    told = {"features": len(every), "outputs": len(plan.columns), "ns": whole, "from_python_ns": whole_called}
+    document["streaming"] = {
+        "every": {**told, "bytes": plan.memory},
+        "as_talib": {"features": len(table), "ns": same, "from_python_ns": same_called},
+        "talib_handles": {"calls": len(CALLS) - len(lacking), "ns": handles, "missing": lacking},
+        "talipp": by_talipp(head, options.repeats),
+    }
+    sections: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("growth", lambda: growth(head, options.repeats)),
+        ("batch", lambda: batch(rows, options.repeats)),
+        ("ready", ready),
+    )
+    for name, measure in sections:
+        print(f"{name} ...", file=sys.stderr)
+        document[name] = measure()
+    status = finish("features", document, save=options.save)
     if options.save:
         plot(document["growth"], HERE / "results" / "features.svg")  # type: ignore[arg-type]
-        return finish("features", document, save=True)
-    return 0
+    return status
 
 
 if __name__ == "__main__":
