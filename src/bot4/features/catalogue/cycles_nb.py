@@ -1,13 +1,14 @@
 """Step kernels of Ehlers' cycles ("Rocket Science for Traders", 2001), by TA-Lib's rules.
 
 The transform starts where TA-Lib starts it (bar 12 or 37), so values agree from the first one on. Memory,
-from s[0]: inputs; 1 period; 2 smoothed period; 3 I2; 4 Q2; 5 re; 6 im; 7 I1; 8 Q1; then rings of the last
-seven values: smoothed price from 10, detrended from 18, I1 from 26, Q1 from 34; price of four from 42.
+from s[0]: inputs; 1 period; 2 smoothed period; 3 I2; 4 Q2; 5 re; 6 im; 7 I1; 8 Q1; then the last seven values,
+newest first: smoothed price from 10, detrended from 18, I1 from 26, Q1 from 34; a ring of four prices from 42.
 """
 
 import math
 
 from bot4.features.ring_nb import CLOSE, HIGH, LOW, Vector, back_nb, nan_nb, push_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 SIZE = 48
@@ -16,12 +17,20 @@ _B = 0.5769
 _DEGREES = 180.0 / (4.0 * math.atan(1.0))
 
 
-@kernel
+@inlined
 def _transform_nb(s: Vector, at: int, scale: float) -> float:
-    """Hilbert transform of the newest of the seven values in the ring at `at`."""
-    far = _A * back_nb(s, at, 7, 0) - _A * back_nb(s, at, 7, 6)
-    near = _B * back_nb(s, at, 7, 2) - _B * back_nb(s, at, 7, 4)
+    """Hilbert transform of the newest of the seven values at `at`."""
+    far = _A * s[at] - _A * s[at + 6]
+    near = _B * s[at + 2] - _B * s[at + 4]
     return (far + near) * scale
+
+
+@inlined
+def _shift_nb(s: Vector, at: int, x: float) -> None:
+    """Put x before the last six values at `at`: seven moves cost less than a ring's arithmetic."""
+    for i in range(6, 0, -1):
+        s[at + i] = s[at + i - 1]
+    s[at] = x
 
 
 @kernel
@@ -46,13 +55,13 @@ def hilbert_nb(s: Vector, price: float, start: float) -> bool:
     if c < start:
         return False
     a, b, d = back_nb(s, 42, 4, 1), back_nb(s, 42, 4, 2), back_nb(s, 42, 4, 3)
-    push_nb(s, 10, 7, (4.0 * price + 3.0 * a + 2.0 * b + d) * 0.1)
+    _shift_nb(s, 10, (4.0 * price + 3.0 * a + 2.0 * b + d) * 0.1)
     scale = 0.075 * s[1] + 0.54
-    push_nb(s, 18, 7, _transform_nb(s, 10, scale))
+    _shift_nb(s, 18, _transform_nb(s, 10, scale))
     quadrature = _transform_nb(s, 18, scale)
-    inphase = back_nb(s, 18, 7, 3)
-    push_nb(s, 26, 7, inphase)
-    push_nb(s, 34, 7, quadrature)
+    inphase = s[21]
+    _shift_nb(s, 26, inphase)
+    _shift_nb(s, 34, quadrature)
     s[7] = inphase
     s[8] = quadrature
     q2 = 0.2 * (quadrature + _transform_nb(s, 26, scale)) + 0.8 * s[4]
@@ -175,7 +184,7 @@ def ht_phase_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     if not hilbert_nb(s, x[CLOSE], 37.0):
         return
     _turn_nb(s)
-    push_nb(s, SIZE, 50, back_nb(s, 10, 7, 0))
+    push_nb(s, SIZE, 50, s[10])
     phase = _phase_nb(s, SIZE)
     if s[0] > 63.0:
         out[0] = phase
@@ -206,7 +215,7 @@ def _trends_nb(s: Vector, at: int, phase: float, line: float) -> bool:
     s[at] = sine
     s[at + 1] = lead
     s[at + 3] = phase
-    price = back_nb(s, 10, 7, 0)
+    price = s[10]
     return trend or (line != 0.0 and abs((price - line) / line) >= 0.015)
 
 
@@ -218,7 +227,7 @@ def ht_trend_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     if not hilbert_nb(s, x[CLOSE], 37.0):
         return
     _turn_nb(s)
-    push_nb(s, SIZE, 50, back_nb(s, 10, 7, 0))
+    push_nb(s, SIZE, 50, s[10])
     phase = _phase_nb(s, SIZE)
     line = _level_nb(s, SIZE + 52)
     trend = _trends_nb(s, SIZE + 106, phase, line)
