@@ -12,4 +12,6 @@ done
 echo "== indicators" >&2
 PYTHONPATH="${PYTHONPATH:-}${PYTHONPATH:+:}${BOT4_TALIPP:-}" "$PYTHON" benchmarks/indicators.py --save >/dev/null ||
     echo "indicators: parity failed or TA-Lib is missing" >&2
+echo "== features" >&2
+"$PYTHON" benchmarks/features.py --save >/dev/null || echo "features: parity failed or TA-Lib is missing" >&2
 "$PYTHON" benchmarks/table.py

@@ -19,6 +19,7 @@ ORDER = (
     "gate",
     "memory_and_start",
     "exchange",
+    "features",
 )
 Document = dict[str, Any]
 
@@ -158,7 +159,41 @@ def indicators(document: Document) -> list[str]:
     return lines
 
 
+def features(document: Document) -> list[str]:
+    """Streaming, batch, start and growth of the declared features."""
+    s, b, r = document["streaming"], document["batch"], document["ready"]
+    same, handles = s["as_talib"], s["talib_handles"]
+    lines = [
+        "| | features | ns a bar | called from Python |",
+        "| --- | ---: | ---: | ---: |",
+        f"| bot4, every bar feature | {s['every']['features']} | {s['every']['ns']:,.0f} "
+        f"| {s['every']['from_python_ns']:,.0f} |",
+        f"| bot4, those of TA-Lib | {same['features']} | {same['ns']:,.0f} | {same['from_python_ns']:,.0f} |",
+        f"| TA-Lib stream handles | {handles['calls']} calls | | {handles['ns']:,.0f} |",
+        "",
+    ]
+    ratio = handles["ns"] / same["from_python_ns"]
+    lines.append(f"- TA-Lib handles / bot4, both from Python: **{ratio:.1f}**; goal 5: {verdict(ratio >= 5)}")
+    if "ratio" in s["talipp"]:
+        ratio = s["talipp"]["ratio_from_python"]
+        lines.append(f"- talipp / bot4, both from Python: **{ratio:.0f}**; goal 50: {verdict(ratio >= 50)}")
+    hundred = s["as_talib"]["ns"] / s["as_talib"]["features"] / 10.0
+    lines.append(f"- a hundred such features: **{hundred:.1f} us** a bar; goal < 3: {verdict(hundred < 3)}")
+    ratio = b["bot4_cpu_s"] / b["talib_cpu_s"]
+    lines.append(
+        f"- batch, {b['bars']:,} bars, one core, bot4 / TA-Lib: **{ratio:.2f}**; goal 1: {verdict(ratio <= 1)}"
+    )
+    lines.append(
+        f"- first compile of all: **{r['cold_cpu_s']:.0f} s** of CPU; goal < 60: {verdict(r['cold_cpu_s'] < 60)}; "
+        f"warm start: **{r['warm_cpu_s']:.1f} s**; goal < 1: {verdict(r['warm_cpu_s'] < 1)}"
+    )
+    lines.append("- growth with instruments and windows: [features.svg](results/features.svg)")
+    lines.append("- parity: every output equals TA-Lib to 1e-9, or nothing is timed")
+    return lines
+
+
 SECTIONS = {
+    "features": features,
     "tick_backtest": tick,
     "frames_to_decision": frames,
     "bars_sma": bars,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bot4 import __version__
+from bot4.app.features_cli import features_app
 from bot4.model.errors import Bot4Error
 
 EXIT_CODES = """
@@ -43,6 +44,7 @@ drill_app = typer.Typer(help="Break things on purpose, and see that nothing is l
 app.add_typer(drill_app, name="drill")
 exchange_app = typer.Typer(help="The simulated exchange as a local server.", no_args_is_help=True)
 app.add_typer(exchange_app, name="exchange")
+app.add_typer(features_app, name="features")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ConfigFile = Annotated[
