@@ -9,7 +9,6 @@ State: [0] bars seen, then a ring of BARS bars of FIELDS numbers, then the runni
 memory of the two hikkake rules.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -181,12 +180,6 @@ def far_nb(s: State, first: int, k: int) -> float:
 def equal_nb(s: State, first: int, k: int) -> float:
     """Prices within it are equal: 0.05 of the mean range of 5 bars."""
     return 0.05 * (_sum_nb(s, RANGE_5, 5, first, k) / 5.0)
-
-
-@kernel
-def finite_bar_nb(x: State) -> bool:
-    """Whether open, high, low and close are numbers."""
-    return math.isfinite(x[0]) and math.isfinite(x[1]) and math.isfinite(x[2]) and math.isfinite(x[3])
 
 
 @kernel

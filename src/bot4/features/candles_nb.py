@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from bot4.features.candle_facts_nb import State, finite_bar_nb, push_candle_nb
+from bot4.features.candle_facts_nb import State, push_candle_nb
 from bot4.features.candles_long_nb import (
     breakaway_nb,
     concealing_baby_swallow_nb,
@@ -79,6 +79,7 @@ from bot4.features.candles_two_nb import (
     separating_lines_nb,
     thrusting_nb,
 )
+from bot4.features.pivots_nb import finite_bar_nb
 from bot4.kernels.jit_nb import kernel
 
 N_RULES = 61
@@ -236,7 +237,8 @@ def candles_step_nb(params: State, state: State, x: State, out: State) -> None:
 
     params: how deep the last bar must go into the first body, as a share of it: morning star,
     evening star, morning doji star, evening doji star, abandoned baby, dark cloud cover, mat hold.
-    A bar that is not finite is left out and gives NaN. Rules: TA-Lib 0.6 and later, standard candle settings.
+    A bar whose prices are not finite and above 0 is left out and gives NaN.
+    Rules and settings: those of TA-Lib as it comes.
     """
     if not finite_bar_nb(x):
         for i in range(N_RULES):
