@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bot4.features.ring_nb import seed_wilder_nb
+from bot4.features.window_nb import wilder_nb
 from bot4.kernels.jit_nb import kernel
 
 Vector = np.ndarray[Any, Any]
@@ -45,7 +45,7 @@ def atr_nb(s: Vector, at: int, x: Vector, period: float) -> float:
     span = x[1] - x[2]
     if s[at] > 0.0:
         span = max(span, abs(x[1] - s[at + 2]), abs(x[2] - s[at + 2]))
-    s[at + 1] = seed_wilder_nb(s[at + 1], span, s[at], period)
+    s[at + 1] = wilder_nb(s[at + 1], span, s[at], period)
     s[at] += 1.0
     s[at + 2] = x[3]
     return float(s[at + 1]) if s[at] >= period else math.nan
