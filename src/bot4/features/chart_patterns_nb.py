@@ -1,7 +1,11 @@
 """Chart patterns bar by bar: shapes wait for the break of a line, the break names pattern, side and target.
 
-State: bars, ATR, zigzag, FAMILIES candidates (reversal at a top, at a bottom, cup, inverse cup, flag,
-two lines), the pivot whose rounding has been told, the last pattern: kind, side, line, target, bar.
+Flags are small beside their pole, whose bars widen the average range: they are looked for on a second
+zigzag of half the swing. After a break no flag or pair of lines begins before the last pivot of then.
+
+State: bars, ATR, two zigzags, FAMILIES candidates (reversal at a top, at a bottom, cup, inverse cup, flag,
+two lines), the pivot whose rounding has been told, the bar
+before which no line begins, the last pattern: kind, side, line, target, bar.
 A candidate is dropped by a break on the wrong side or at its last bar; a new shape of the same family
 replaces it.
 """
@@ -47,9 +51,11 @@ from bot4.kernels.jit_nb import kernel
 ZZ = 1 + ATR
 FAMILIES = 6
 TOPS, BOTTOMS, CUP, INVERSE_CUP, FLAGS, LINES = range(FAMILIES)
-CANDIDATES = ZZ + ZIGZAG
+FLAG_ZZ = ZZ + ZIGZAG
+CANDIDATES = FLAG_ZZ + ZIGZAG
 TOLD = CANDIDATES + FAMILIES * FIELDS
-FOUND = TOLD + 1  # kind, side, line, target, bar
+CLEAN = TOLD + 1
+FOUND = CLEAN + 1  # kind, side, line, target, bar
 CHARTS_STATE = FOUND + 5
 LEAST_ROUND = 20.0
 """A rounding takes at least so many bars."""
@@ -67,8 +73,8 @@ def _form_nb(s: Vector) -> None:
     top = newest_side_nb(s, ZZ) > 0.0
     reversal_nb(s, ZZ, count, _candidate_nb(TOPS if top else BOTTOMS))
     cup_nb(s, ZZ, count, _candidate_nb(INVERSE_CUP if top else CUP))
-    flag_nb(s, ZZ, count, _candidate_nb(FLAGS))
-    lines_nb(s, ZZ, count, _candidate_nb(LINES))
+    if count >= 6.0:
+        lines_nb(s, ZZ, s[CLEAN], _candidate_nb(LINES))
 
 
 @kernel
@@ -120,8 +126,9 @@ def _watch_nb(s: Vector, bar: float, close: float, margin: float) -> bool:
     s[FOUND + 4] = bar
     for family in range(FAMILIES):
         c = _candidate_nb(family)
-        if s[c + KIND] != 0.0 and _break_nb(s, c, bar, close, margin) != 0.0:
+        if family >= FLAGS or (s[c + KIND] != 0.0 and _break_nb(s, c, bar, close, margin) != 0.0):
             s[c + KIND] = 0.0
+    s[CLEAN] = bar_nb(s, ZZ, 0)
     return True
 
 
@@ -157,8 +164,8 @@ def charts_step_nb(params: Vector, state: Vector, x: Vector, out: Vector) -> Non
     """Fold a bar. params: ATR period, swing in ATR, margin of the break in ATR.
 
     out: pattern that completes at this bar (1 to 20 as in `chart_shapes_nb`, 0 none), its side; the last
-    pattern, its side, line, target (NaN before the first), bars since; then the kind that waits in each family: top,
-    bottom, cup, inverse cup, flag, lines.
+    pattern, its side, line, target (NaN before the first), bars since; then the kind that waits in each
+    family: top, bottom, cup, inverse cup, flag, lines.
     """
     if not finite_bar_nb(x):
         nan_nb(out)
@@ -168,6 +175,9 @@ def charts_step_nb(params: Vector, state: Vector, x: Vector, out: Vector) -> Non
     state[0] = bar + 1.0
     if zigzag_nb(state, ZZ, bar, x, 0.0, params[1] * atr):
         _form_nb(state)
+    flags = zigzag_nb(state, FLAG_ZZ, bar, x, 0.0, 0.5 * params[1] * atr)
+    if flags and state[FLAG_ZZ + COUNT] >= 5.0:
+        flag_nb(state, FLAG_ZZ, state[CLEAN], _candidate_nb(FLAGS))
     if math.isnan(atr):
         nan_nb(out)
         return

@@ -42,11 +42,15 @@ PRIOR = 0.3
 """The move into a top starts at least this share of the height below the neckline."""
 HEAD = 0.2
 """A head stands out by at least this share of the height."""
-ON_LINE = 0.15
-"""A touch lies within this share of the first width from its line."""
+ON_LINE = 0.2
+"""A touch lies within this share of the mean leg from its line."""
 ROUND = 0.57
 """Mean depth of each half of a rounded bottom: a V has 0.5, a parabola 0.667."""
-POLE = 2.0
+RISE = 3.0
+"""The leg into a first top is at most so many heights: a longer one makes a flag of what follows."""
+FIRST_LEG = 1.5
+"""The first leg between two lines is at most so many times the next two, else it leads to them."""
+POLE = 2.5
 """A flagpole is at least so many heights of its flag."""
 
 
@@ -81,7 +85,7 @@ def _neck_nb(
     neck: tuple[float, float, float],
     size: tuple[float, float],
 ) -> None:
-    """Write a reversal: its neckline (price, slope, ref bar; sign-turned) and on the other side its extreme."""
+    """Write a reversal: its neckline (price, slope, ref bar; sign-turned), its height and its extreme."""
     price, slope, ref = neck
     height, extreme = size
     last = bar_nb(s, at, 0) + (bar_nb(s, at, 0) - bar_nb(s, at, 3))
@@ -92,43 +96,64 @@ def _neck_nb(
 
 
 @kernel
+def _shoulders_nb(s: Vector, at: int, c: int, sign: float) -> bool:
+    """Two like shoulders around a head, over a neckline that may slope."""
+    turned = 0 if sign > 0.0 else 1
+    right, neck2, head = _q_nb(s, at, 0, sign), _q_nb(s, at, 1, sign), _q_nb(s, at, 2, sign)
+    neck1, left, start = _q_nb(s, at, 3, sign), _q_nb(s, at, 4, sign), _q_nb(s, at, 5, sign)
+    t1, t2 = bar_nb(s, at, 3), bar_nb(s, at, 1)
+    slope = (neck2 - neck1) / (t2 - t1)
+    height = head - neck1 - slope * (bar_nb(s, at, 2) - t1)
+    wide = 1.5 * EQUAL * height
+    if abs(neck2 - neck1) > wide or abs(left - right) > wide or head - max(left, right) < HEAD * height:
+        return False
+    if (
+        min(left, right) - max(neck1, neck2) < 0.2 * height
+        or start > min(neck1, neck2) - 0.5 * PRIOR * height
+    ):
+        return False
+    _neck_nb(s, at, c, HEAD_AND_SHOULDERS + turned, sign, (neck2, slope, t2), (height, head))
+    return True
+
+
+@kernel
+def _triple_nb(s: Vector, at: int, c: int, sign: float) -> bool:
+    """Three like tops over two like lows."""
+    turned = 0 if sign > 0.0 else 1
+    top2, neck2, top1 = _q_nb(s, at, 0, sign), _q_nb(s, at, 1, sign), _q_nb(s, at, 2, sign)
+    neck1, top0, start = _q_nb(s, at, 3, sign), _q_nb(s, at, 4, sign), _q_nb(s, at, 5, sign)
+    low = min(neck1, neck2)
+    tall = max(top0, top1, top2)
+    height = tall - low
+    if tall - min(top0, top1, top2) > EQUAL * height or abs(neck2 - neck1) > 1.5 * EQUAL * height:
+        return False
+    if start > low - PRIOR * height or top0 - start > RISE * height:
+        return False
+    _neck_nb(s, at, c, TRIPLE_TOP + turned, sign, (low, 0.0, bar_nb(s, at, 1)), (height, tall))
+    return True
+
+
+@kernel
+def _double_nb(s: Vector, at: int, c: int, sign: float) -> bool:
+    """Two like tops."""
+    turned = 0 if sign > 0.0 else 1
+    top2, neck, top1 = _q_nb(s, at, 0, sign), _q_nb(s, at, 1, sign), _q_nb(s, at, 2, sign)
+    tall = max(top1, top2)
+    height = tall - neck
+    start = _q_nb(s, at, 3, sign)
+    if abs(top1 - top2) > EQUAL * height or start > neck - PRIOR * height or top1 - start > RISE * height:
+        return False
+    _neck_nb(s, at, c, DOUBLE_TOP + turned, sign, (neck, 0.0, bar_nb(s, at, 1)), (height, tall))
+    return True
+
+
+@kernel
 def reversal_nb(s: Vector, at: int, count: float, c: int) -> bool:
     """Head and shoulders, triple and double tops (bottoms) that end at the newest pivot."""
     sign = newest_side_nb(s, at)
-    turned = 0 if sign > 0.0 else 1
-    top2, neck2, top1 = _q_nb(s, at, 0, sign), _q_nb(s, at, 1, sign), _q_nb(s, at, 2, sign)
-    if count >= 6.0:
-        neck1, top0, start = _q_nb(s, at, 3, sign), _q_nb(s, at, 4, sign), _q_nb(s, at, 5, sign)
-        t1, t2 = bar_nb(s, at, 3), bar_nb(s, at, 1)
-        slope = (neck2 - neck1) / (t2 - t1)
-        under_head = neck1 + slope * (bar_nb(s, at, 2) - t1)
-        height = top1 - under_head
-        shoulder = max(top0, top2)
-        level = (
-            abs(neck2 - neck1) <= 1.5 * EQUAL * height and start <= min(neck1, neck2) - PRIOR * height * 0.5
-        )
-        even = (
-            abs(top0 - top2) <= 1.5 * EQUAL * height and min(top0, top2) - max(neck1, neck2) >= 0.2 * height
-        )
-        if level and even and top1 - shoulder >= HEAD * height:
-            size = (height, top1)
-            _neck_nb(s, at, c, HEAD_AND_SHOULDERS + turned, sign, (neck2, slope, t2), size)
-            return True
-        tall = max(shoulder, top1)
-        height = tall - low
-        alike = tall - min(top0, top1, top2) <= EQUAL * height and abs(neck2 - neck1) <= 1.5 * EQUAL * height
-        if alike and start <= low - PRIOR * height:
-            _neck_nb(s, at, c, TRIPLE_TOP + turned, sign, (low, 0.0, t2), (height, tall))
-            return True
-    if count >= 4.0:
-        start = _q_nb(s, at, 3, sign)
-        tall = max(top1, top2)
-        height = tall - neck2
-        if abs(top1 - top2) <= EQUAL * height and start <= neck2 - PRIOR * height:
-            size = (height, tall)
-            _neck_nb(s, at, c, DOUBLE_TOP + turned, sign, (neck2, 0.0, bar_nb(s, at, 1)), size)
-            return True
-    return False
+    if count >= 6.0 and (_shoulders_nb(s, at, c, sign) or _triple_nb(s, at, c, sign)):
+        return True
+    return bool(count >= 4.0 and _double_nb(s, at, c, sign))
 
 
 @kernel
@@ -200,29 +225,37 @@ def _pair_nb(
 
 
 @kernel
-def lines_nb(s: Vector, at: int, count: float, c: int) -> bool:
-    """Triangles, wedges, rectangle, channel, broadening: three touches on each of two lines."""
-    if count < 6.0:
+def lines_nb(s: Vector, at: int, clean: float, c: int) -> bool:
+    """Triangles, wedges, rectangle, channel, broadening: three touches on each of two lines.
+
+    The oldest touch lies at or after the bar `clean`.
+    """
+    now = bar_nb(s, at, 0)
+    if bar_nb(s, at, 5) < clean:
         return False
     kind, upper, lower, width, miss = _pair_nb(s, at, 3)
-    last = upper[0] - lower[0]
-    if kind == 0 or miss > ON_LINE * max(width, last):
+    legs = 0.0
+    for k in range(5):
+        legs += abs(price_nb(s, at, k) - price_nb(s, at, k + 1))
+    first = abs(price_nb(s, at, 5) - price_nb(s, at, 4))
+    second = abs(price_nb(s, at, 4) - price_nb(s, at, 3))
+    third = abs(price_nb(s, at, 3) - price_nb(s, at, 2))
+    if kind == 0 or miss > ON_LINE * legs / 5.0 or first > FIRST_LEG * max(second, third):
         return False
-    now = bar_nb(s, at, 0)
-    height = max(width, last)
+    height = max(width, upper[0] - lower[0])
     _write_nb(s, c, (kind, 0.0, now), upper, lower, (height, now + 0.6 * (now - bar_nb(s, at, 5))))
     return True
 
 
 @kernel
-def flag_nb(s: Vector, at: int, count: float, c: int) -> bool:
+def flag_nb(s: Vector, at: int, clean: float, c: int) -> bool:
     """Flag and pennant: a pole, then two touches on each of two lines that hold near its end.
 
     The pole is at least POLE heights of the flag and takes no more bars than the flag; the flag
     gives back at most half of it. Lines that converge make a pennant, parallel ones a flag unless they go on
     with the pole.
     """
-    if count < 5.0:
+    if bar_nb(s, at, 4) < clean:
         return False
     kind, upper, lower, width, _ = _pair_nb(s, at, 2)
     if kind == 0 or kind == BROADENING:
