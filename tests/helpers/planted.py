@@ -145,7 +145,9 @@ def broken_impulse(rng: Rng) -> tuple[np.ndarray, str]:
     return p, rule
 
 
-def elliott_rows(points: np.ndarray, side: int, rng: Rng, unit: float = 0.08) -> tuple[np.ndarray, np.ndarray]:
+def elliott_rows(
+    points: np.ndarray, side: int, rng: Rng, unit: float = 0.08
+) -> tuple[np.ndarray, np.ndarray]:
     """The points (in units of wave 1, `unit` of price 100) with a lead and the reversal that confirms the last."""
     prices = (100.0 + side * 100.0 * unit * (points - points[0])).tolist()
     whole = abs(prices[-1] - prices[0])
