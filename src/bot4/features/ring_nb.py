@@ -201,5 +201,5 @@ def when_nb(s: Vector, at: int) -> float:
 
 @kernel
 def ratio_nb(a: float, b: float, otherwise: float) -> float:
-    """A / b, or `otherwise` where b is 0."""
+    """The ratio a / b, or `otherwise` where b is 0."""
     return a / b if b != 0.0 else otherwise

@@ -66,7 +66,7 @@ def wma_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
 
 @kernel
 def chain_nb(s: Vector, at: int, x: float, c: float, n: float, depth: int) -> bool:
-    """Averages of averages: s[at + k] is EMA k of `depth`, each seeded by the one before; True when all are."""
+    """Averages of averages: s[at + k] is EMA k of `depth`, seeded by the one before; True when all are."""
     value = x
     for k in range(depth):
         if c < 0.0:
