@@ -63,9 +63,9 @@ def svg(rows: np.ndarray, p: Picture) -> str:
         )
     line = " ".join(f"{x(b):.1f},{y(v):.1f}" for b, v, _ in p.points)
     out.append(f'<polyline points="{line}" fill="none" stroke="#2b5fb4" stroke-width="1.6"/>')
-    middle = sum(v for _, v, _ in p.points) / len(p.points)
-    for b, v, label in p.points:
-        up = -6 if v > middle else 14
+    for k, (b, v, label) in enumerate(p.points):
+        beside = p.points[k - 1 if k else 1][1]
+        up = -6 if v > beside else 14
         out.append(
             f'<text x="{x(b):.1f}" y="{y(v) + up:.1f}" text-anchor="middle" font-weight="bold" fill="#2b5fb4">{label}</text>'
         )

@@ -248,7 +248,7 @@ def _trap_nb(s: State, at: int, fresh: float) -> float:
         return 0.0
     if (sign > 0.0 and c_nb(s, 0) > s[at + 2]) or (sign < 0.0 and c_nb(s, 0) < s[at + 3]):
         s[at] = -4.0
-        return sign + (100.0 if sign > 0.0 else -100.0)
+        return 200.0 if sign > 0.0 else -200.0
     return 0.0
 
 

@@ -134,7 +134,7 @@ def _first_leg_nb(s: Vector, at: int, bar: float, x: Vector, ratio: float, width
             s[at + SUM_EXTREME] = s[at + SUM]
         if x[2] < s[at + BACK]:
             _retreat_nb(s, at, bar, x[2])
-    return falls or rises
+    return bool(falls or rises)
 
 
 @kernel
