@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bot4 import __version__
+from bot4.app.features_cli import features_app
 from bot4.model.errors import Bot4Error
 
 EXIT_CODES = """
@@ -33,6 +34,7 @@ data_app = typer.Typer(help="Import, list and check market data.", no_args_is_he
 config_app = typer.Typer(help="Show the settings.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
+app.add_typer(features_app, name="features")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
