@@ -8,6 +8,7 @@ import pytest
 import talib
 
 from bot4.features.candles import DEPTHS, RULES
+from bot4.features.candles_nb import FIRST_BARS, HIKKAKE_SLOT, N_RULES
 from bot4.features.declare import bind
 from bot4.features.library import declarations
 from bot4.features.plan import run_feature
@@ -48,7 +49,9 @@ def disagreements(rows: np.ndarray, depths: tuple[float, ...] = DEPTHS) -> dict[
 def test_the_table_names_all_of_talibs_patterns():
     names = talib.get_function_groups()["Pattern Recognition"]
     assert sorted(names) == sorted(rule.talib for rule in RULES)
-    assert len({rule.name for rule in RULES}) == 61
+    assert len({rule.name for rule in RULES}) == N_RULES == 61
+    assert FIRST_BARS.tolist() == [rule.first for rule in RULES]
+    assert RULES[HIKKAKE_SLOT].name == "hikkake" and RULES[HIKKAKE_SLOT + 1].name == "hikkake_modified"
 
 
 @pytest.mark.jit

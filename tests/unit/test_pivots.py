@@ -7,6 +7,7 @@ import pytest
 
 from bot4.features.library import get
 from bot4.features.plan import run_feature
+from bot4.features.structure_nb import N_LEVELS
 from helpers.planted import joined, rows_of_closes, walk
 
 
@@ -144,7 +145,7 @@ def levels_oracle(rows: np.ndarray, swing: float, merge: float) -> list[tuple[fl
                 best[0] += (price - best[0]) / best[1]
                 best[2] = i
             else:
-                if len(levels) == 16:
+                if len(levels) == N_LEVELS:
                     levels.remove(min(levels, key=lambda v: (v[1], v[2])))
                 levels.append([price, 1, i])
         below = [v for v in levels if v[0] <= rows[i, 3]]
