@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bot4.features.chart_patterns import SHAPES
+from bot4.features.chart_patterns_nb import FAMILIES, TOPS
 from bot4.features.chart_shapes_nb import (
     ASCENDING_TRIANGLE,
     BROADENING,
@@ -105,6 +106,18 @@ def test_roundness_of_a_v_and_of_a_parabola():
 def test_a_v_is_not_rounded():
     closes, _ = joined([182.0, 180.0, 200.0, 180.0, 215.0], [20, 20, 30, 50])
     assert not any(n.startswith("rounding") for _, n in told(rows_of_closes(closes)))
+
+
+def test_a_shape_waits_until_its_break_or_its_last_bar():
+    """A double top that price leaves alone is forgotten after as many bars as it took."""
+    closes, _ = joined([182.0, 180.0, 182.0, 200.0, 190.0, 200.0, 193.0, 196.0], [20, 20, 15, 15, 15, 10, 60])
+    out = run_feature(CHART, rows_of_closes(closes))
+    assert out.shape[1] == 7 + FAMILIES
+    waits = np.nonzero(out[:, 7 + TOPS] == SHAPES.index("double_top"))[0]
+    assert len(waits) and (np.diff(waits) == 1).all()
+    # the second top stands at bar 85; the leg into the first began at bar 20
+    assert waits[0] > 85 and waits[-1] == 85 + 65 - 1
+    assert not out[14:, 0].any()
 
 
 def test_nothing_known_changes_later():
