@@ -115,8 +115,8 @@ def _first_leg_nb(s: Vector, at: int, bar: float, x: Vector, ratio: float, width
         _extend_nb(s, at, bar, x[1], x[3])
         s[at + BACK] = x[2]
         return False
-    falls = x[2] <= s[at + EXTREME] / (1.0 + ratio) - width
-    rises = x[1] >= s[at + BACK] * (1.0 + ratio) + width
+    falls = x[2] <= s[at + EXTREME] / (1.0 + ratio) - width and x[2] < s[at + EXTREME]
+    rises = x[1] >= s[at + BACK] * (1.0 + ratio) + width and x[1] > s[at + BACK]
     if falls:
         _retreat_nb(s, at, bar, x[2])
         s[at + DIRECTION] = -1.0
@@ -149,7 +149,8 @@ def _reset_back_nb(s: Vector, at: int, close: float, bar: float) -> None:
 def zigzag_nb(s: Vector, at: int, bar: float, x: Vector, ratio: float, width: float) -> bool:
     """Fold a bar (finite prices above 0) into the zigzag at `at`; True where it confirms a pivot.
 
-    `bar` is the bar's number. A NaN width (no average range yet) confirms nothing.
+    `bar` is the bar's number. A NaN width (no average range yet) confirms nothing, nor does a price that
+    has not moved: no leg has length 0.
     """
     s[at + SUM] += x[3]
     way = s[at + DIRECTION]
@@ -164,7 +165,7 @@ def zigzag_nb(s: Vector, at: int, bar: float, x: Vector, ratio: float, width: fl
             return False
         if x[2] < s[at + BACK]:
             _retreat_nb(s, at, bar, x[2])
-        if not s[at + BACK] <= s[at + EXTREME] / (1.0 + ratio) - width:
+        if not s[at + BACK] <= s[at + EXTREME] / (1.0 + ratio) - width or s[at + BACK] == s[at + EXTREME]:
             return False
     else:
         if x[2] < s[at + EXTREME]:
@@ -172,7 +173,7 @@ def zigzag_nb(s: Vector, at: int, bar: float, x: Vector, ratio: float, width: fl
             return False
         if x[1] > s[at + BACK]:
             _retreat_nb(s, at, bar, x[1])
-        if not s[at + BACK] >= s[at + EXTREME] * (1.0 + ratio) + width:
+        if not s[at + BACK] >= s[at + EXTREME] * (1.0 + ratio) + width or s[at + BACK] == s[at + EXTREME]:
             return False
     s[at + DIRECTION] = -way
     _record_nb(s, at, bar)

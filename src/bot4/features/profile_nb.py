@@ -154,7 +154,7 @@ def profile_step_nb(params: Vector, state: Vector, x: Vector, out: Vector) -> No
     state[at] = x[2]
     state[at + 1] = x[1]
     state[at + 2] = min(max(x[3], x[2]), x[1])
-    state[at + 3] = min(math.floor(x[4] / params[2] + 0.5), MOST_LOTS) if x[4] > 0.0 else 0.0
+    state[at + 3] = math.floor(min(x[4] / params[2] + 0.5, MOST_LOTS)) if x[4] > 0.0 else 0.0
     state[0] = count + 1.0
     state[HEAD] = 0.0 if state[HEAD] + 1.0 == window else state[HEAD] + 1.0
     wanted = params[1] if math.isnan(atr) else max(params[1], 0.1 * atr)
