@@ -66,7 +66,7 @@ def bars_of_data(folder: Path, instrument: str | None = None) -> Bars:
         raise ConfigError(f"{folder} has no {instrument!r}; it holds {', '.join(symbols)}")
     index = 0 if instrument is None else symbols.index(instrument)
     parts = [e[(e["kind"] == EV_BAR) & (e["instrument"] == index)] for e in dataset.iter_events()]
-    events = np.concatenate(parts) if parts else np.zeros(0)
+    events: Array = np.concatenate(parts) if parts else np.zeros(0)
     if not len(events):
         raise DataError(f"{folder}: no bars of {symbols[index]}; import some with `bot4 data import --bars`")
     tick, lot = float(dataset.instruments[index].tick), float(dataset.instruments[index].lot)

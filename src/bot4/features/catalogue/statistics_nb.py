@@ -9,14 +9,15 @@ from bot4.features.ring_nb import (
     VOLUME,
     Vector,
     back_nb,
-    highest_nb,
-    lowest_nb,
+    highest_at_nb,
+    lowest_at_nb,
     moments_nb,
     nan_nb,
     push_nb,
     ratio_nb,
 )
 from bot4.features.window_nb import log_ratio_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 
@@ -26,8 +27,8 @@ def extreme_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     n = int(p[0])
     c = s[0]
     s[0] = c + 1.0
-    high = highest_nb(s, 1, n, c, x[CLOSE])
-    low = lowest_nb(s, 3 + 2 * n, n, c, x[CLOSE])
+    high = highest_at_nb(s, 1, n, c, x[CLOSE])
+    low = lowest_at_nb(s, 3 + 2 * n, n, c, x[CLOSE])
     nan_nb(out)
     if c >= n - 1:
         out[0] = high
@@ -141,7 +142,7 @@ def _centre_pair_nb(s: Vector, at: int, n: int, a: float, b: float) -> None:
         s[at + 4] += d * e
 
 
-@kernel
+@inlined
 def pair_sums_nb(s: Vector, at: int, n: int, a: float, b: float) -> tuple[float, float, float]:
     """Sums over n pairs of squared deviations of a, of b, and of their product.
 
