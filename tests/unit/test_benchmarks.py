@@ -25,7 +25,7 @@ BASE = 1_723_161_255_000_000_000
 def _path(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield
-    for name in ("common", "bars_sma", "frames_to_decision", "gate", "table"):
+    for name in ("common", "bars_sma", "frames_to_decision", "gate", "table", "patterns"):
         sys.modules.pop(name, None)
 
 
@@ -103,3 +103,37 @@ def test_a_peer_that_is_not_there_is_reported_not_raised():
     assert common.start_peer(missing, {"hft": Path("/nowhere")}, "hft", "hftbacktest", "x.py") is None
     assert len(missing) == 2
     assert common.ratio([{"name": "bot4", "per_s_cpu": 10}], "bot4", "peer") is None
+
+
+def test_the_page_of_patterns_is_written_between_its_marks(tmp_path):
+    import patterns as bench
+
+    page = tmp_path / "patterns.md"
+    page.write_text("before\n<!-- rates -->\nold\n<!-- end of rates -->\nafter\n")
+    bench.write_page("| new |\n", page)
+    bench.write_page("| newer |\n", page)
+    assert page.read_text() == "before\n<!-- rates -->\n\n| newer |\n\n<!-- end of rates -->\nafter\n"
+
+
+def test_small_tables_of_patterns(tmp_path):
+    import patterns as bench
+
+    rows = bench.planted.walk(600, 1)
+    harmonic, chart, sizes = bench.walks_noise(2)
+    text = bench.tables(
+        {
+            "ns_a_bar": {"ichimoku": 100.0},
+            "planted": 2,
+            "sizes": sizes,
+            "harmonic": bench.harmonic_detection(1),
+            "harmonic_noise": harmonic,
+            "elliott": bench.elliott_detection(1),
+            "elliott_noise": bench.elliott_noise(rows),
+            "chart": bench.chart_detection(1, 0.1),
+            "chart_20": bench.chart_detection(1, 0.2),
+            "chart_noise": chart,
+            "real": {},
+        }
+    )
+    assert "| gartley | 100.0 % |" in text and "| impulse |" in text and "| double_top |" in text
+    assert "| `ichimoku` | 100 | 1000 |" in text
