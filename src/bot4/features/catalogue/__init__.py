@@ -1,0 +1,1 @@
+"""The declared features: a plain module here holds FEATURES, its declarations; kernels stand beside."""
