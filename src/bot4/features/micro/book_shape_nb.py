@@ -29,10 +29,10 @@ def microprice_step_nb(
 ) -> None:
     """Weighted mids and imbalances. No state.
 
-    params: how fast the weight of a level falls with its rank: exp(-decay (rank - 1)). out: mid weighted by the
-    other side's best quantity less the mid, over the mid; the same of five levels, each side's price and
-    quantity averaged over its levels with those weights; imbalance (bids - asks) / (bids + asks) of the best level,
-    of five, and of ten, unweighted.
+    params: how fast the weight of a level falls with its rank: exp(-decay (rank - 1)). out: mid weighted by
+    the other side's best quantity less the mid, over the mid; the same of five levels, each side's price
+    and quantity averaged over its levels with those weights; imbalance (bids - asks) / (bids + asks) of the
+    best level, of five, and of ten, unweighted.
     """
     for j in range(5):
         out[j] = math.nan
@@ -178,10 +178,11 @@ def liquidity_step_nb(
 ) -> None:
     """Profile of liquidity near the mid.
 
-    params: reach in basis points, tau in s of what is usual. out: value of bids, of asks within reach, in the quote
-    currency; mean distance of that quantity from the mid on the bid and on the ask side, in parts of the mid; largest
-    level's part of all ten levels' quantity; score: root of D/(D+D') x S'/(S+S'), D depth and S spread now, D' and
-    S' their faded means: 0.5 as usual, towards 1 deep and tight, towards 0 thin and wide. Warm at once.
+    params: reach in basis points, tau in s of what is usual. out: value of bids, of asks within reach, in
+    the quote currency; mean distance of that quantity from the mid on the bid and on the ask side, in parts
+    of the mid; largest level's part of all ten levels' quantity; score: root of D/(D+D') x S'/(S+S'), D
+    depth and S spread now, D' and S' their faded means: 0.5 as usual, towards 1 deep and tight, towards 0
+    thin and wide. Warm at once.
     """
     for j in range(6):
         out[j] = math.nan
@@ -229,9 +230,9 @@ def sweep_step_nb(
 ) -> None:
     """Cost of taking a value at once from ten levels. No state.
 
-    params: value in the quote currency. out: mean price paid over the mid less 1, buying; the same selling, both
-    positive; part of the value that ten levels can fill, the smaller side. What they cannot fill is priced at the
-    tenth level, so a cost with a part below 1 is a lower bound.
+    params: value in the quote currency. out: mean price paid over the mid less 1, buying; the same selling,
+    both positive; part of the value that ten levels can fill, the smaller side. What they cannot fill is
+    priced at the tenth level, so a cost with a part below 1 is a lower bound.
     """
     for j in range(3):
         out[j] = math.nan
@@ -247,9 +248,7 @@ def sweep_step_nb(
 
 
 @kernel
-def _take_nb(
-    x: np.ndarray[Any, Any], side: tuple[int, int], mid: float, want: float
-) -> tuple[float, float]:
+def _take_nb(x: np.ndarray[Any, Any], side: tuple[int, int], mid: float, want: float) -> tuple[float, float]:
     """Mean distance from the mid of `want` units taken from one side, and the part that could be."""
     px, qty = side
     left = want

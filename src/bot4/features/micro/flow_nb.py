@@ -35,11 +35,11 @@ def vpin_step_nb(
     x: np.ndarray[Any, Any],
     out: np.ndarray[Any, Any],
 ) -> None:
-    """VPIN of trades by aggressor, in equal buckets of volume (Easley, Lopez de Prado and O'Hara, 2012). x: trade.
+    """VPIN of trades by aggressor, in equal buckets (Easley, Lopez de Prado and O'Hara, 2012). x: trade.
 
-    params: volume of a bucket, number of buckets. A trade that fills its bucket goes on in the next. out: mean of
-    |bought - sold| / volume over the last full buckets, in [0, 1]; part of the open bucket that is filled. Warm
-    when the number of buckets has been filled.
+    params: volume of a bucket, number of buckets. A trade that fills its bucket goes on in the next. out:
+    mean of |bought - sold| / volume over the last full buckets, in [0, 1]; part of the open bucket that is
+    filled. Warm when the number of buckets has been filled.
     """
     volume = params[0]
     buckets = int(params[1])
@@ -91,11 +91,11 @@ def vpin_bar_step_nb(
 ) -> None:
     """VPIN of bars in buckets of the usual volume of some bars. x: bar.
 
-    params: bars of usual volume a bucket holds (a fiftieth of a day: 29 of one minute), number of buckets, window
-    of the usual volume and of the deviation of price changes, 1 to split volume by the price change
-    (bulk classification, Easley and others, 2012) or 0 by the aggressors' buy volume (better where it is known).
-    out: sum of |bought - sold| over sum of volume of the last buckets, in [0, 1]. A bar may fill no more than
-    the number of buckets. Warm after the window and the buckets.
+    params: bars of usual volume a bucket holds (a fiftieth of a day: 29 of one minute), number of buckets,
+    window of the usual volume and of the deviation of price changes, 1 to split volume by the price change
+    (bulk classification, Easley and others, 2012) or 0 by the aggressors' buy volume (better where it is
+    known). out: sum of |bought - sold| over sum of volume of the last buckets, in [0, 1]. A bar may fill no
+    more than the number of buckets. Warm after the window and the buckets.
     """
     buckets = int(params[1])
     window = int(params[2])
@@ -129,7 +129,7 @@ def vpin_bar_step_nb(
 def _fill_buckets_nb(
     state: np.ndarray[Any, Any], rings: tuple[int, int], volume: float, sign: float, usual: float
 ) -> None:
-    """Pour `volume` of mean side `sign` into buckets; state[2:5] holds the open one (size, filled, signed)."""
+    """Pour `volume` of mean side `sign` into buckets; state[2:5] is the open one: size, filled, signed."""
     at, buckets = rings
     other = at + SUM_HEAD + buckets
     left = volume
@@ -165,8 +165,9 @@ def sign_step_nb(
 ) -> None:
     """Autocorrelation of the aggressors' sides at a lag of trades; order splitting shows as persistence.
 
-    Lillo and Farmer, 2004. params: window (pairs), lag. out: correlation in [-1, 1], 0 where all trades have one
-    side; sum of sides over window (of the later trades), in [-1, 1]. Warm after window + lag trades.
+    Lillo and Farmer, 2004. params: window (pairs), lag. out: correlation in [-1, 1], 0 where all trades
+    have one side; sum of sides over window (of the later trades), in [-1, 1]. Warm after window + lag
+    trades.
     """
     window = int(params[0])
     lag = int(params[1])
@@ -197,8 +198,8 @@ def size_classes_step_nb(
 ) -> None:
     """Who trades: parts of the value traded by size of the trade, faded by exp(-age / tau).
 
-    params: tau in s; bounds in the quote currency between small, medium, large and whale. out: parts of the four
-    (sum 1); signed value of whales over all value, in [-1, 1]. Warm at once.
+    params: tau in s; bounds in the quote currency between small, medium, large and whale. out: parts of the
+    four (sum 1); signed value of whales over all value, in [-1, 1]. Warm at once.
     """
     for j in range(5):
         out[j] = math.nan
@@ -234,9 +235,9 @@ def clustering_step_nb(
 ) -> None:
     """Clustering of trades in time.
 
-    params: fast and slow time constants in s, window (intervals). out: faded rate a second (fast); fast over slow
-    rate, 1 in a steady market; burstiness (sd - mean) / (sd + mean) of the intervals, -1 regular, 0 Poisson, 1
-    bursty (Goh and Barabasi, 2008). Warm after window + 1 trades.
+    params: fast and slow time constants in s, window (intervals). out: faded rate a second (fast); fast
+    over slow rate, 1 in a steady market; burstiness (sd - mean) / (sd + mean) of the intervals, -1 regular,
+    0 Poisson, 1 bursty (Goh and Barabasi, 2008). Warm after window + 1 trades.
     """
     window = int(params[2])
     for j in range(3):
@@ -273,8 +274,8 @@ def pin_counts_step_nb(
 ) -> None:
     """Buys and sells a period, as PIN needs them (see `pin`). x: trade.
 
-    params: length of a period in s, aligned to the Unix epoch. out: buys and sells of the last full period, its
-    number since the epoch. The period in which the stream starts is not full and never given. A trade
+    params: length of a period in s, aligned to the Unix epoch. out: buys and sells of the last full period,
+    its number since the epoch. The period in which the stream starts is not full and never given. A trade
     of an earlier period than the open one counts in the open one. Trades of unknown side count for neither.
     """
     for j in range(3):

@@ -1,4 +1,4 @@
-"""Price impact: how far prices move for what is traded. All steps take bars; see `spread_nb` for the contract."""
+"""Price impact: how far prices move for what is traded. x: bars; see `spread_nb` for the contract."""
 
 import math
 from typing import Any
@@ -67,11 +67,11 @@ def kyle_step_nb(
     x: np.ndarray[Any, Any],
     out: np.ndarray[Any, Any],
 ) -> None:
-    """Kyle's lambda: least-squares slope of price changes on signed volume (Kyle, 1985; Hasbrouck, 2007, ch. 7).
+    """Kyle's lambda: slope of price changes on signed volume (Kyle, 1985; Hasbrouck, 2007, ch. 7).
 
-    params: window (bars), fewest bars before a value is given. Signed volume is what aggressors bought less what
-    they sold. out: price per unit of volume; R squared; t statistic of the slope; depth 1 / lambda (0 where
-    lambda is not positive). Where the signed volume does not vary all are 0.
+    params: window (bars), fewest bars before a value is given. Signed volume is what aggressors bought less
+    what they sold. out: price per unit of volume; R squared; t statistic of the slope; depth 1 / lambda (0
+    where lambda is not positive). Where the signed volume does not vary all are 0.
     """
     window = int(params[0])
     for j in range(4):
@@ -103,8 +103,9 @@ def root_impact_step_nb(
 ) -> None:
     """Impact of the signed root of value on log returns (Hasbrouck, 2009, eq. 7; Goyenko and others, 2009).
 
-    params: window (bars), fewest bars. Regressor: sign(v) sqrt(|v|), v the value bought less sold by aggressors.
-    out: log return per root of the quote currency; R squared. 0 where the regressor does not vary.
+    params: window (bars), fewest bars. Regressor: sign(v) sqrt(|v|), v the value bought less sold by
+    aggressors. out: log return per root of the quote currency; R squared. 0 where the regressor does not
+    vary.
     """
     window = int(params[0])
     out[0] = math.nan
@@ -132,11 +133,12 @@ def kyle_model_step_nb(
 ) -> None:
     """One-period Kyle (1985) from observed moments of price change and order flow over the window.
 
-    In that equilibrium the flow y = insider + noise has twice the variance of the noise, and the price moves by
-    lambda y, which explains half the variance of value. So sigma_u = sd(y) / sqrt 2, sigma_v = sqrt 2 sd(lambda y),
-    and lambda = sigma_v / (2 sigma_u). params: window (bars), fewest bars. out: lambda = sd(price change) / sd(flow),
-    in price a unit of volume; sigma_u, in volume; sigma_v, in price; insider's expected gain sigma_u sigma_v / 2, in
-    the quote currency a bar. All 0 where the flow does not vary.
+    In that equilibrium the flow y = insider + noise has twice the variance of the noise, and the price
+    moves by lambda y, which explains half the variance of value. So sigma_u = sd(y) / sqrt 2, sigma_v =
+    sqrt 2 sd(lambda y), and lambda = sigma_v / (2 sigma_u). params: window (bars), fewest bars. out: lambda
+    = sd(price change) / sd(flow), in price a unit of volume; sigma_u, in volume; sigma_v, in price;
+    insider's expected gain sigma_u sigma_v / 2, in the quote currency a bar. All 0 where the flow does not
+    vary.
     """
     window = int(params[0])
     for j in range(4):

@@ -1,10 +1,10 @@
 """The input rows of microstructure kernels: what stands where in `x`, all float64.
 
-BOOK (43): event time in s; ten bid prices, ten bid quantities, ten ask prices, ten ask quantities, best first,
-quantity 0 for an empty level; then what traded against the bids and against the asks since the row before.
-TRADE (6): event time in s, price, quantity, side of the aggressor (1 bought, -1 sold, 0 not told), and the best
-bid and ask just before the trade (NaN if not known).
-Prices and quantities may be in any unit (money, ticks, lots), the same in all rows of one stream.
+BOOK (43): event time in s; ten bid prices, ten bid quantities, ten ask prices, ten ask quantities, best
+first, quantity 0 for an empty level; then what traded against the bids and against the asks since the row
+before. TRADE (6): event time in s, price, quantity, side of the aggressor (1 bought, -1 sold, 0 not told),
+and the best bid and ask just before the trade (NaN if not known). Prices and quantities may be in any unit
+(money, ticks, lots), the same in all rows of one stream.
 """
 
 import math
@@ -34,7 +34,12 @@ TRADE_WIDTH: Final = 6
 
 BOOK_COLUMNS: Final = (
     "ts_s",
-    *(f"{side}_{what}_{i}" for side in ("bid", "ask") for what in ("px", "qty") for i in range(1, LEVELS + 1)),
+    *(
+        f"{side}_{what}_{i}"
+        for side in ("bid", "ask")
+        for what in ("px", "qty")
+        for i in range(1, LEVELS + 1)
+    ),
     "bid_traded",
     "ask_traded",
 )
@@ -66,7 +71,7 @@ def mid_of_trade_nb(x: np.ndarray[Any, Any]) -> float:
 
 @kernel
 def aggressor_nb(x: np.ndarray[Any, Any], last_price: float, last_sign: float) -> float:
-    """Side of the aggressor: as told, else by the quote, else by the tick (Lee and Ready, 1991); 0 if unknown."""
+    """Side of the aggressor: as told, else by quote, else by tick (Lee and Ready, 1991); 0 if unknown."""
     if x[T_SIDE] > 0.0:
         return 1.0
     if x[T_SIDE] < 0.0:

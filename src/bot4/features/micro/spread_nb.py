@@ -1,7 +1,7 @@
 """Spreads: what a round trip costs, from prices alone or from trades and quotes.
 
-Every step takes (params, state, x, out), all float64. A row that is not whole (see `rows_nb`) changes nothing and
-gives NaN. `*_state` says how many slots of state a set of parameters needs.
+Every step takes (params, state, x, out), all float64. A row that is not whole (see `rows_nb`) changes
+nothing and gives NaN. `*_state` says how many slots of state a set of parameters needs.
 """
 
 import math
@@ -48,8 +48,9 @@ def roll_step_nb(
 ) -> None:
     """Spread from the bounce of prices: 2 sqrt(-cov of consecutive price changes) (Roll, 1984).
 
-    params: window (pairs of changes), column of the price in x. out: spread in units of price; spread over price.
-    Where the covariance is not negative the estimate does not exist and 0 is given. Warm after window + 2 prices.
+    params: window (pairs of changes), column of the price in x. out: spread in units of price; spread over
+    price. Where the covariance is not negative the estimate does not exist and 0 is given. Warm after
+    window + 2 prices.
     """
     window = int(params[0])
     price = x[int(params[1])]
@@ -79,7 +80,7 @@ def corwin_schultz_state(params: tuple[float, ...]) -> int:
 
 @kernel
 def high_low_spread_nb(h1: float, l1: float, h2: float, l2: float) -> float:
-    """Spread of two adjacent bars, as a part of the price; may be negative (Corwin and Schultz, 2012, eq. 14, 18)."""
+    """Spread of two adjacent bars over the price, may be negative (Corwin and Schultz, 2012, eq. 14, 18)."""
     a = math.log(h1 / l1)
     b = math.log(h2 / l2)
     g = math.log(max(h1, h2) / min(l1, l2))
@@ -98,10 +99,10 @@ def corwin_schultz_step_nb(
 ) -> None:
     """Mean spread from highs and lows of adjacent bars (Corwin and Schultz, 2012).
 
-    params: window (pairs of bars); 1 to move a bar that opens in a gap back to the close before (their overnight
-    rule), 0 to take it as it is; 1 to count a negative estimate as 0, 0 to average it with its sign. x: bar.
-    out: mean over the window; the newest pair alone, never negative. Both are parts of the price. Warm after
-    window + 1 bars.
+    params: window (pairs of bars); 1 to move a bar that opens in a gap back to the close before (their
+    overnight rule), 0 to take it as it is; 1 to count a negative estimate as 0, 0 to average it with its
+    sign. x: bar. out: mean over the window; the newest pair alone, never negative. Both are parts of the
+    price. Warm after window + 1 bars.
     """
     window = int(params[0])
     high = x[1]
@@ -171,11 +172,12 @@ def trade_cost_step_nb(
 ) -> None:
     """Effective and realised spread and price impact of trades, as parts of the mid. x: trade row.
 
-    Effective: 2 d (price - mid) / mid, d the side of the aggressor. Realised: the same against the first mid at
-    least `horizon` later; what the maker keeps. Impact: the difference (Huang and Stoll, 1996).
-    params: window (trades), horizon in s, most trades waiting for their later mid (the oldest is let go beyond).
-    out: mean effective, mean realised, mean impact over the trades whose horizon has passed; part of effective
-    that was kept. A trade without quote or side is left out. Warm when `window` trades have matured.
+    Effective: 2 d (price - mid) / mid, d the side of the aggressor. Realised: the same against the first
+    mid at least `horizon` later; what the maker keeps. Impact: the difference (Huang and Stoll, 1996).
+    params: window (trades), horizon in s, most trades waiting for their later mid (the oldest is let go
+    beyond). out: mean effective, mean realised, mean impact over the trades whose horizon has passed; part
+    of effective that was kept. A trade without quote or side is left out. Warm when `window` trades have
+    matured.
     """
     window = int(params[0])
     room = int(params[2])
@@ -194,7 +196,9 @@ def trade_cost_step_nb(
             at = waiting + 4 * (int(state[2]) % room)
             if state[at] + params[1] > x[T_TS]:
                 break
-            sum_push_nb(state, 8, window, 2.0 * state[at + 1] * (state[at + 2] - state[at + 3]) / state[at + 3])
+            sum_push_nb(
+                state, 8, window, 2.0 * state[at + 1] * (state[at + 2] - state[at + 3]) / state[at + 3]
+            )
             sum_push_nb(state, realised, window, 2.0 * state[at + 1] * (state[at + 2] - mid) / state[at + 3])
             state[2] += 1.0
         if side != 0.0:
@@ -214,5 +218,3 @@ def trade_cost_step_nb(
     out[1] = kept
     out[2] = effective - kept
     out[3] = kept / effective if effective > 0.0 else 0.0
-
-

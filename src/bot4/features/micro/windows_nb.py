@@ -1,8 +1,8 @@
 """Sums and cross moments of the last w values, inside a state vector at an offset.
 
-Rounding lives at most one lap of the ring. Of a sum, a second one grows over the lap and takes the place of the
-running one when the lap is full; moments are added up afresh then. The same happens when a value leaves that
-dwarfs what stays. A step costs O(1), amortised.
+Rounding lives at most one lap of the ring. Of a sum, a second one grows over the lap and takes the place of
+the running one when the lap is full; moments are added up afresh then. The same happens when a value leaves
+that dwarfs what stays. A step costs O(1), amortised.
 """
 
 import math
