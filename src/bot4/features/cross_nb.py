@@ -13,13 +13,16 @@ from typing import Any, Final
 import numpy as np
 
 from bot4.features.micro.windows_nb import (
-    PAIR_HEAD,
+    ONE_HEAD,
     correlation_nb,
+    one_mean_nb,
+    one_push_nb,
+    one_size,
+    one_z_nb,
     pair_count_nb,
     pair_mean_x_nb,
     pair_push_nb,
     pair_size,
-    pair_var_x_nb,
     pair_var_y_nb,
     slope_nb,
 )
@@ -93,22 +96,11 @@ def relative_step_nb(
     if not 0.0 < x[1] < math.inf or not 0.0 < x[3] < math.inf:
         return
     ratio = math.log(x[1] / x[3])
-    pair_push_nb(state, 0, window, ratio, 0.0)
-    n = pair_count_nb(state, 0, window)
-    if n < window:
+    one_push_nb(state, 0, window, ratio)
+    if state[0] < window:
         return
-    out[0] = _z_nb(state, 0, window, ratio)
-    oldest = int(state[0]) % window  # where the next one goes
-    out[1] = ratio - state[PAIR_HEAD + 2 * oldest]
-
-
-@kernel
-def _z_nb(state: np.ndarray[Any, Any], at: int, window: int, value: float) -> float:
-    """(value - mean) / population deviation of x, 0 where it does not vary beyond rounding."""
-    deviation = math.sqrt(pair_var_x_nb(state, at, window) / pair_count_nb(state, at, window))
-    if deviation <= 1e-13 * abs(value):
-        return 0.0
-    return (value - pair_mean_x_nb(state, at, window)) / deviation
+    out[0] = one_z_nb(state, 0, window, ratio)
+    out[1] = ratio - state[ONE_HEAD + int(state[1])]  # the oldest: the next takes its slot
 
 
 @kernel
@@ -129,12 +121,12 @@ def basis_step_nb(
     if not 0.0 < x[1] < math.inf or not 0.0 < x[2] < math.inf:
         return
     basis = x[1] / x[2] - 1.0
-    pair_push_nb(state, 0, window, basis, 0.0)
-    if pair_count_nb(state, 0, window) < window:
+    one_push_nb(state, 0, window, basis)
+    if state[0] < window:
         return
     out[0] = basis
-    out[1] = _z_nb(state, 0, window, basis)
-    out[2] = pair_mean_x_nb(state, 0, window)
+    out[1] = one_z_nb(state, 0, window, basis)
+    out[2] = one_mean_nb(state, 0, window)
 
 
 @kernel
@@ -158,15 +150,14 @@ def funding_step_nb(
     if not known:
         return
     if state[0] == 0.0 or x[4] > state[1]:
-        pair_push_nb(state, 2, window, x[3], 0.0)
+        one_push_nb(state, 2, window, x[3])
         state[0] = 1.0
         state[1] = x[4]
     yearly = YEAR_S / x[5]
-    full = pair_count_nb(state, 2, window) >= window
     out[0] = x[3] * yearly
-    out[1] = _z_nb(state, 2, window, x[3]) if full else 0.0
+    out[1] = one_z_nb(state, 2, window, x[3]) if state[2] >= window else 0.0
     out[2] = min(max((x[4] - x[0]) / x[5], 0.0), 1.0)
-    out[3] = pair_mean_x_nb(state, 2, window) * yearly
+    out[3] = one_mean_nb(state, 2, window) * yearly
 
 
 @kernel
@@ -204,3 +195,8 @@ def open_interest_step_nb(
 def pair_state(head: int) -> Callable[[tuple[float, ...]], int]:
     """A function from parameters to slots: `head` numbers, then moments of params[0] pairs."""
     return lambda params: head + pair_size(int(params[0]))
+
+
+def one_state(head: int) -> Callable[[tuple[float, ...]], int]:
+    """The same for mean and deviation of params[0] values."""
+    return lambda params: head + one_size(int(params[0]))

@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 
 from bot4.features.micro.windows_nb import (
-    PAIR_HEAD,
     correlation_nb,
+    one_deviation_nb,
+    one_mean_nb,
+    one_push_nb,
+    one_z_nb,
     pair_count_nb,
     pair_mean_x_nb,
+    pair_mean_y_nb,
     pair_push_nb,
     pair_var_x_nb,
+    pair_var_y_nb,
 )
 from bot4.kernels.jit_nb import kernel
 
@@ -27,18 +32,19 @@ def lag_step_nb(
     x: np.ndarray[Any, Any],
     out: np.ndarray[Any, Any],
 ) -> None:
-    """The value params[0] known values ago, and the change since. State: count, ring. Warm after lag + 1."""
+    """The value params[0] known values ago, and the change since. State: count, slot, ring."""
     lag = int(params[0])
     out[0] = math.nan
     out[1] = math.nan
     if not abs(x[0]) < math.inf:
         return
-    slot = 1 + int(state[0]) % lag
+    k = int(state[1])
     if state[0] >= lag:
-        out[0] = state[slot]
-        out[1] = x[0] - state[slot]
-    state[slot] = x[0]
+        out[0] = state[2 + k]
+        out[1] = x[0] - state[2 + k]
+    state[2 + k] = x[0]
     state[0] += 1.0
+    state[1] = k + 1.0 if k + 1 < lag else 0.0
 
 
 @kernel
@@ -54,15 +60,12 @@ def rolling_step_nb(
         out[j] = math.nan
     if not abs(x[0]) < math.inf:
         return
-    pair_push_nb(state, 0, window, x[0], 0.0)
-    n = pair_count_nb(state, 0, window)
-    if n < window:
+    one_push_nb(state, 0, window, x[0])
+    if state[0] < window:
         return
-    mean = pair_mean_x_nb(state, 0, window)
-    deviation = math.sqrt(pair_var_x_nb(state, 0, window) / n)
-    out[0] = mean
-    out[1] = deviation
-    out[2] = (x[0] - mean) / deviation if deviation > 1e-13 * abs(mean) else 0.0
+    out[0] = one_mean_nb(state, 0, window)
+    out[1] = one_deviation_nb(state, 0, window)
+    out[2] = one_z_nb(state, 0, window, x[0])
 
 
 @kernel
@@ -115,28 +118,66 @@ def interaction_step_nb(
     """Two columns together over the last params[0] rows in which both are known.
 
     out: product of their z-scores, bounded to [-25, 25]; correlation. 0 where one does not vary.
-    State: two windows of moments (b beside a; b alone).
     """
     window = int(params[0])
     out[0] = math.nan
     out[1] = math.nan
     if not abs(x[0]) < math.inf or not abs(x[1]) < math.inf:
         return
-    second = PAIR_HEAD + 2 * window
     pair_push_nb(state, 0, window, x[0], x[1])
-    pair_push_nb(state, second, window, x[1], 0.0)
     n = pair_count_nb(state, 0, window)
     if n < window:
         return
     out[1] = correlation_nb(state, 0, window)
-    product = 1.0
-    for k in range(2):
-        at = second * k
-        mean = pair_mean_x_nb(state, at, window)
-        deviation = math.sqrt(pair_var_x_nb(state, at, window) / n)
-        z = (x[k] - mean) / deviation if deviation > 1e-13 * abs(mean) else 0.0
-        product *= min(max(z, -5.0), 5.0)
-    out[0] = product
+    za = _z_nb(x[0], pair_mean_x_nb(state, 0, window), math.sqrt(pair_var_x_nb(state, 0, window) / n))
+    zb = _z_nb(x[1], pair_mean_y_nb(state, 0, window), math.sqrt(pair_var_y_nb(state, 0, window) / n))
+    out[0] = za * zb
+
+
+@kernel
+def _z_nb(value: float, mean: float, deviation: float) -> float:
+    """Z-score within [-5, 5], 0 where there is no deviation beyond rounding."""
+    z = (value - mean) / deviation if deviation > 1e-13 * abs(mean) else 0.0
+    return min(max(z, -5.0), 5.0)
+
+
+@kernel
+def over_step_nb(
+    params: np.ndarray[Any, Any],
+    state: np.ndarray[Any, Any],
+    x: np.ndarray[Any, Any],
+    out: np.ndarray[Any, Any],
+) -> None:
+    """A / b - 1: a price beside another, without its scale. NaN where b is not above 0. No state."""
+    out[0] = x[0] / x[1] - 1.0 if abs(x[0]) < math.inf and 0.0 < x[1] < math.inf else math.nan
+
+
+@kernel
+def bar_parts_step_nb(
+    params: np.ndarray[Any, Any],
+    state: np.ndarray[Any, Any],
+    x: np.ndarray[Any, Any],
+    out: np.ndarray[Any, Any],
+) -> None:
+    """What one bar looks like, without scale. x: bar. State: whether there was a close, the close.
+
+    out: log return on the close before (NaN for the first bar); log of high over low; body, upper and lower
+    wick over the range (0, where the bar has none); log of 1 + volume.
+    """
+    for j in range(6):
+        out[j] = math.nan
+    if not 0.0 < x[2] <= x[1] < math.inf or not 0.0 < x[3] < math.inf or not 0.0 <= x[4] < math.inf:
+        return
+    if state[0] > 0.0:
+        out[0] = math.log(x[3] / state[1])
+    state[0] = 1.0
+    state[1] = x[3]
+    span = x[1] - x[2]
+    out[1] = math.log(x[1] / x[2])
+    out[2] = (x[3] - x[0]) / span if span > 0.0 else 0.0
+    out[3] = (x[1] - max(x[0], x[3])) / span if span > 0.0 else 0.0
+    out[4] = (min(x[0], x[3]) - x[2]) / span if span > 0.0 else 0.0
+    out[5] = math.log1p(x[4])
 
 
 @kernel

@@ -4,7 +4,7 @@ from typing import Final
 
 from bot4.features.declare import INF, Declaration, Output, Param, Size
 from bot4.features.micro import flow_nb, impact_nb, spread_nb
-from bot4.features.micro.windows_nb import pair_size
+from bot4.features.micro.windows_nb import one_size, pair_size
 from bot4.features.rows import TRADE
 
 _PART: Final = (0.0, 1.0)
@@ -217,7 +217,7 @@ FEATURES: Final = (
         flow_nb.clustering_step_nb,
         "faded rate of trades, fast over slow rate, burstiness of intervals",
         "Goh and Barabasi 2008",
-        state=lambda p: 5 + pair_size(int(p[2])),
+        state=lambda p: 5 + one_size(int(p[2])),
         warmup=lambda p: int(p[2]) + 1,
         params=(
             Param("fast", 5.0, 0.001, 1e6, whole=False),

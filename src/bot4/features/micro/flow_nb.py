@@ -10,7 +10,11 @@ from bot4.features.micro.windows_nb import (
     PAIR_HEAD,
     SUM_HEAD,
     correlation_nb,
+    one_deviation_nb,
+    one_mean_nb,
+    one_push_nb,
     pair_count_nb,
+    pair_mean_y_nb,
     pair_push_nb,
     pair_size,
     pair_var_x_nb,
@@ -116,7 +120,7 @@ def vpin_bar_step_nb(
         part = _buy_part_nb(move, math.sqrt(pair_var_x_nb(state, 8, window) / n))
     elif x[4] > 0.0:
         part = x[6] / x[4]
-    usual = (state[8 + 2] + state[8 + 4] / n) * params[0]
+    usual = pair_mean_y_nb(state, 8, window) * params[0]
     _fill_buckets_nb(state, (8 + PAIR_HEAD + 2 * window, buckets), x[4], 2.0 * part - 1.0, usual)
     imbalances = 8 + PAIR_HEAD + 2 * window
     if state[imbalances] < buckets:
@@ -186,7 +190,7 @@ def sign_step_nb(
     if pair_count_nb(state, 4 + lag, window) < window:
         return
     out[0] = correlation_nb(state, 4 + lag, window)
-    out[1] = state[4 + lag + 2] + state[4 + lag + 4] / window
+    out[1] = pair_mean_y_nb(state, 4 + lag, window)
 
 
 @kernel
@@ -249,18 +253,17 @@ def clustering_step_nb(
         gap = now - state[1]
         state[2] = state[2] * faded_nb(gap, params[0])
         state[3] = state[3] * faded_nb(gap, params[1])
-        pair_push_nb(state, 5, window, gap, 0.0)
+        one_push_nb(state, 5, window, gap)
     state[0] = 1.0
     state[1] = now
     state[2] += 1.0 / params[0]
     state[3] += 1.0 / params[1]
-    n = pair_count_nb(state, 5, window)
-    if n < window:
+    if state[5] < window:
         return
     out[0] = state[2]
     out[1] = state[2] / state[3]
-    mean = state[5 + 1] + state[5 + 3] / n
-    deviation = math.sqrt(pair_var_x_nb(state, 5, window) / n)
+    mean = one_mean_nb(state, 5, window)
+    deviation = one_deviation_nb(state, 5, window)
     both = deviation + mean
     out[2] = (deviation - mean) / both if both > 0.0 else 0.0
 

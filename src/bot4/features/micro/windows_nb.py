@@ -15,13 +15,20 @@ from bot4.kernels.jit_nb import kernel
 DWARFS: Final = 1e3  # a leaving value this many times the rest has eaten 3 of its 15 digits
 
 SUM_HEAD: Final = 3  # count, running sum, sum of this lap; then the ring
-PAIR_HEAD: Final = 8  # count; base x, y; sums x, y, xx, yy, xy; then the ring of pairs
-_N, _BX, _BY, _SX, _SY, _SXX, _SYY, _SXY = range(PAIR_HEAD)
+ONE_HEAD: Final = 5  # count, slot, base, sum, sum of squares; then the ring
+PAIR_HEAD: Final = 9  # count, slot; base x, y; sums x, y, xx, yy, xy; then the ring of pairs
+_N, _SLOT, _BX, _BY, _SX, _SY, _SXX, _SYY, _SXY = range(PAIR_HEAD)
+_1_BASE, _1_SUM, _1_SQUARES = range(2, ONE_HEAD)
 
 
 def sum_size(window: int) -> int:
     """Slots that a rolling sum of `window` values takes."""
     return SUM_HEAD + window
+
+
+def one_size(window: int) -> int:
+    """Slots that rolling mean and deviation of `window` values take."""
+    return ONE_HEAD + window
 
 
 def pair_size(window: int) -> int:
@@ -59,10 +66,71 @@ def sum_mean_nb(s: np.ndarray[Any, Any], at: int, window: int) -> float:
 
 
 @kernel
+def one_push_nb(s: np.ndarray[Any, Any], at: int, window: int, value: float) -> None:
+    """Push a finite value into the rolling mean and deviation at `at`."""
+    n = s[at + _N]
+    k = int(s[at + _SLOT])
+    slot = at + ONE_HEAD + k
+    if n == 0.0:
+        s[at + _1_BASE] = value
+    full = n >= window
+    old = s[slot] - s[at + _1_BASE] if full else 0.0
+    new = value - s[at + _1_BASE]
+    s[slot] = value
+    s[at + _N] = n + 1.0
+    s[at + _SLOT] = k + 1.0 if k + 1 < window else 0.0
+    s[at + _1_SUM] += new - old
+    s[at + _1_SQUARES] += new * new - old * old
+    spread = s[at + _1_SQUARES] - s[at + _1_SUM] * s[at + _1_SUM] / window
+    if k + 1 == window or (full and max(old * old, s[at + _1_SQUARES]) > DWARFS * spread > 0.0):
+        _one_afresh_nb(s, at, window)
+
+
+@kernel
+def _one_afresh_nb(s: np.ndarray[Any, Any], at: int, window: int) -> None:
+    """Add a full window up anew off its mean."""
+    ring = at + ONE_HEAD
+    mean = 0.0
+    for i in range(ring, ring + window):
+        mean += s[i]
+    mean /= window
+    first = 0.0
+    second = 0.0
+    for i in range(ring, ring + window):
+        e = s[i] - mean
+        first += e
+        second += e * e
+    s[at + _1_BASE] = mean
+    s[at + _1_SUM] = first
+    s[at + _1_SQUARES] = second
+
+
+@kernel
+def one_mean_nb(s: np.ndarray[Any, Any], at: int, window: int) -> float:
+    """Mean of the values in the window (of those seen while it fills)."""
+    return float(s[at + _1_BASE] + s[at + _1_SUM] / max(min(s[at + _N], float(window)), 1.0))
+
+
+@kernel
+def one_deviation_nb(s: np.ndarray[Any, Any], at: int, window: int) -> float:
+    """Population deviation of the values in the window."""
+    n = max(min(s[at + _N], float(window)), 1.0)
+    return math.sqrt(max(s[at + _1_SQUARES] - s[at + _1_SUM] * s[at + _1_SUM] / n, 0.0) / n)
+
+
+@kernel
+def one_z_nb(s: np.ndarray[Any, Any], at: int, window: int, value: float) -> float:
+    """(value - mean) / population deviation, 0 where the window does not vary beyond rounding."""
+    mean = one_mean_nb(s, at, window)
+    deviation = one_deviation_nb(s, at, window)
+    return (value - mean) / deviation if deviation > 1e-13 * abs(mean) else 0.0
+
+
+@kernel
 def pair_push_nb(s: np.ndarray[Any, Any], at: int, window: int, x: float, y: float) -> None:
     """Push a finite pair into the rolling moments at `at`; sums are taken off a base near the values."""
     n = s[at + _N]
-    k = int(n) % window
+    k = int(s[at + _SLOT])
     ring = at + PAIR_HEAD
     if n == 0.0:
         s[at + _BX] = x
@@ -73,6 +141,7 @@ def pair_push_nb(s: np.ndarray[Any, Any], at: int, window: int, x: float, y: flo
     s[ring + 2 * k] = x
     s[ring + 2 * k + 1] = y
     s[at + _N] = n + 1.0
+    s[at + _SLOT] = k + 1.0 if k + 1 < window else 0.0
     ex = x - s[at + _BX]
     ey = y - s[at + _BY]
     s[at + _SX] += ex - dx
