@@ -31,7 +31,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Import, list and check market data.", no_args_is_help=True)
 config_app = typer.Typer(help="Show the settings.", no_args_is_help=True)
+features_app = typer.Typer(help="Features: what can be computed from the market.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(features_app, name="features")
 app.add_typer(config_app, name="config")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -256,6 +258,43 @@ def data_check(
 ) -> None:
     """Verify hashes, sequence, books and quality of a data set."""
     _run("data", "check", as_json, folder=folder)
+
+
+@features_app.command("matrix")
+def features_matrix(
+    out: Annotated[Path, typer.Option(help="Folder for the matrix (must be new or empty).")],
+    data: Annotated[Path | None, typer.Option(help="Data set folder with bars.")] = None,
+    bars: Annotated[
+        list[str] | None, typer.Option(help="SYMBOL=FILE, bars as csv or parquet; may be repeated.")
+    ] = None,
+    columns: Annotated[int, typer.Option(min=1, help="Number of columns.")] = 1000,
+    jobs: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
+    partition: Annotated[str, typer.Option(help="Folder a day or a month.")] = "month",
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="Which instruments; all that have bars if not named.")
+    ] = None,
+    reference: Annotated[str, typer.Option(help="Instrument that others are set beside: BTC-USDT.")] = "",
+    series: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE@DELAY: a series and how long after its time it is known."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a wide table for training: point in time, Parquet by instrument and month, with a manifest."""
+    _run(
+        "features",
+        "matrix",
+        as_json,
+        data=data,
+        bars=bars or [],
+        out=out,
+        columns=columns,
+        jobs=jobs,
+        partition=partition,
+        instruments=instrument or [],
+        reference=reference,
+        series=series or [],
+    )
 
 
 @config_app.command("show")
