@@ -85,7 +85,7 @@ def log_ratio_nb(a: float, b: float) -> float:
 
 
 @kernel
-def ema_nb(prev: float, x: float, n: int, period: int) -> float:
+def ema_nb(prev: float, x: float, n: float, period: float) -> float:
     """Exponential average by TA-Lib's seed: the mean of the first `period` inputs.
 
     `n` is the number of the input, from 0. While n < period-1 the value returned is the running
@@ -100,7 +100,7 @@ def ema_nb(prev: float, x: float, n: int, period: int) -> float:
 
 
 @kernel
-def wilder_nb(prev: float, x: float, n: int, period: int) -> float:
+def wilder_nb(prev: float, x: float, n: float, period: float) -> float:
     """Wilder's average (alpha = 1 / period), seeded like `ema_nb`; `n` counts inputs from 0."""
     if n >= period:
         return (prev * (period - 1.0) + x) / period
