@@ -204,7 +204,7 @@ class _Builder:
     def others(self) -> None:
         """Features beside a reference and of funding, as far as their inputs are known."""
         plans = [
-            (self.given.reference, ("beta", "beta_1440", "relative", "relative_1440"), PAIR_INPUTS),
+            (self.given.reference, ("ref_beta", "ref_beta_1440", "relative", "relative_1440"), PAIR_INPUTS),
             (self.given.funding, ("funding", "funding_90"), CARRY_INPUTS),
             (self.given.index_price, ("basis", "basis_1440"), CARRY_INPUTS),
             (self.given.open_interest, ("open_interest", "open_interest_1440"), CARRY_INPUTS),

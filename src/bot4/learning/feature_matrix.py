@@ -47,6 +47,9 @@ class Options(NamedTuple):
     rank: bool = True
 
 
+DEFAULTS: Final = Options()
+
+
 class _Window(NamedTuple):
     """A span of time and the rows of each instrument in it."""
 
@@ -163,7 +166,7 @@ def _quiet(done: float, total: float | None, text: str) -> None:
 
 
 def build_matrix(
-    sources: Sources, out: Path, options: Options = Options(), progress: Progress = _quiet
+    sources: Sources, out: Path, options: Options = DEFAULTS, progress: Progress = _quiet
 ) -> dict[str, Any]:
     """Write the matrix of `sources` into the new or empty folder `out`; the manifest, as it stands there too.
 

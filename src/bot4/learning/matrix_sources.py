@@ -82,7 +82,7 @@ class Sources(NamedTuple):
 
 
 def joined(sources: Sources, instrument: Instrument, graph: Graph) -> Array:
-    """The input rows of a graph for one instrument, float64 (inputs, bars), each as known at the bar's close."""
+    """Input rows of a graph for one instrument, float64 (inputs, bars), as known at each bar's close."""
     given = instrument.inputs(sources.bar_ns)
     times = instrument.bars.ts + sources.bar_ns
     rows = {name: given[k] for k, name in enumerate(graph.inputs[:8])}
@@ -103,7 +103,7 @@ def joined(sources: Sources, instrument: Instrument, graph: Graph) -> Array:
 
 
 def _carry(funding: Known | None, times: Array) -> dict[str, Array]:
-    """Funding columns: last settled rate; the next time and the period follow from the last two settlements."""
+    """Last settled rate; the next time and the period follow from the last two settlements."""
     nothing = np.full(len(times), np.nan)
     if funding is None or len(funding.at) < 2:
         return {"funding_rate": nothing, "next_funding_s": nothing, "period_s": nothing}
@@ -114,7 +114,7 @@ def _carry(funding: Known | None, times: Array) -> dict[str, Array]:
 
 
 def from_dataset(dataset: Dataset, symbols: tuple[str, ...]) -> tuple[tuple[Instrument, ...], int]:
-    """Bars and funding of the named instruments (all that have bars if none is named), and the bars' length."""
+    """Bars and funding of the named instruments (of all that have bars if none is), and the bars' length."""
     bar_ns = dataset.bar_ns()
     rates: dict[int, list[Array]] = {}
     for chunk in dataset.iter_events():
@@ -182,7 +182,7 @@ def _table(file: Path) -> pl.DataFrame:
 
 
 def series_of(text: str) -> tuple[str, Known]:
-    """NAME=FILE@DELAY as a series: a csv or parquet file whose first column is a time, whose second the value.
+    """One instrument of SYMBOL=FILE, and the length of its bars: a parquet or csv file, one bar a row.
 
     DELAY (1d, 6h, 0s) is how long after its time a value is published; it must be said, since a series
     often bears the date that it describes. DataError names what is wrong.

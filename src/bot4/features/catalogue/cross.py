@@ -18,7 +18,7 @@ _SIGNED: Final = (-1.0, 1.0)
 
 FEATURES: Final = (
     Declaration(
-        "beta",
+        "ref_beta",
         "cross",
         beta_step_nb,
         "beta and correlation with the reference, deviation and newest value of the unexplained return",
