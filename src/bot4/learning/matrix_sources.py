@@ -182,7 +182,7 @@ def _table(file: Path) -> pl.DataFrame:
 
 
 def series_of(text: str) -> tuple[str, Known]:
-    """One instrument of SYMBOL=FILE, and the length of its bars: a parquet or csv file, one bar a row.
+    """NAME=FILE@DELAY as a series: a csv or parquet file, its first column a time, its second the value.
 
     DELAY (1d, 6h, 0s) is how long after its time a value is published; it must be said, since a series
     often bears the date that it describes. DataError names what is wrong.
