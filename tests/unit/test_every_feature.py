@@ -84,3 +84,35 @@ def test_nothing_looks_ahead(feature):
     other = rows.copy()
     other[cut:] = MAKERS[feature.declaration.inputs.name](len(rows), 9)[cut:]
     np.testing.assert_array_equal(run_feature(feature, rows)[:cut], run_feature(feature, other)[:cut])
+
+
+@each
+def test_a_step_keeps_to_its_own_memory(feature):
+    rows = rows_of(feature)
+    guard = 64
+    wide = np.full(feature.state_size + 2 * guard, 7.25)
+    state = wide[guard:-guard]
+    state[:] = feature.new_state()
+    run_feature(feature, rows, state)
+    assert (wide[:guard] == 7.25).all()
+    assert (wide[-guard:] == 7.25).all()
+
+
+@each
+def test_flat_prices_without_volume_give_defined_values(feature):
+    if feature.declaration.inputs.name != "bar" or feature.declaration.sparse:
+        pytest.skip("bars only; a sparse feature may stay NaN")
+    rows = rows_of(feature)
+    rows[:, :4] = 100.0
+    rows[:, 4] = rows[:, 6] = rows[:, 7] = 0.0
+    out = run_feature(feature, rows)
+    assert np.isfinite(out[feature.warmup - 1 :]).all()
+
+
+@each
+def test_a_bad_bar_never_stops_the_stream_nor_leaves_an_infinity(feature):
+    """A NaN bar may leave NaN (recursive averages keep it); it must not crash or give an infinity."""
+    rows = rows_of(feature)
+    rows[feature.warmup + 20] = np.nan
+    out = run_feature(feature, rows)
+    assert not np.isinf(out).any()

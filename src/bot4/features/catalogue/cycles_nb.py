@@ -127,7 +127,7 @@ def _phase_nb(s: Vector, at: int) -> float:
     if phase > 315.0:
         phase -= 360.0
     s[at + 51] = phase
-    return phase
+    return float(phase)
 
 
 @kernel

@@ -270,7 +270,7 @@ FEATURES: Final = (
         k.kst_step_nb,
         "weighted means of the rates of change over 10, 15, 20, 30 bars, and a mean of it",
         "Pring 1992",
-        lambda p: 86 + _n(p),
+        lambda p: 88 + _n(p),
         lambda p: _n(p) + 44,
         (Param("signal", 9),),
         _free("percent", "", "signal"),

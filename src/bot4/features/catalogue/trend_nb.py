@@ -346,6 +346,6 @@ def fractal_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
 def clock_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     """Sine and cosine of the place in a period of p[0] seconds (from the start of 1970, UTC)."""
     turn = 2.0 * math.pi / p[0]
-    rest = math.fmod(x[TS], p[0])
+    rest = x[TS] % p[0]
     out[0] = math.sin(turn * rest)
     out[1] = math.cos(turn * rest)
