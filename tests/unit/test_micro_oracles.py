@@ -1,5 +1,6 @@
 """Microstructure features against independent oracles: numpy and scipy over the whole history, formulas by hand."""
 
+import itertools
 import math
 
 import numpy as np
@@ -215,8 +216,14 @@ def test_vpin_is_high_in_a_planted_burst_and_low_in_balance():
     rng = np.random.default_rng(3)
     n = 20_000
     rows = np.column_stack(
-        (np.arange(n) * 1.0, np.full(n, 100.0), np.full(n, 1.0), np.where(rng.random(n) < 0.5, 1.0, -1.0))
-        + (np.full(n, 99.9), np.full(n, 100.1))
+        (
+            np.arange(n) * 1.0,
+            np.full(n, 100.0),
+            np.full(n, 1.0),
+            np.where(rng.random(n) < 0.5, 1.0, -1.0),
+            np.full(n, 99.9),
+            np.full(n, 100.1),
+        )
     )
     rows[10_000:12_000, 3] = 1.0
     got = values("vpin_40_50", rows)[:, 0]
@@ -307,7 +314,7 @@ def test_order_flow_equals_exact_faded_sums():
     rows = micro_rows.books(120, 16)
     got = values("order_flow_15", rows)
     flows = []
-    for old, new in zip(rows[:-1], rows[1:]):
+    for old, new in itertools.pairwise(rows):
         e = []
         for i in range(5):
             side = []

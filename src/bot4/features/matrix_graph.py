@@ -1,7 +1,7 @@
 """What stands in a feature matrix: columns made of bars, of slower bars, and of other columns.
 
-Columns are ordered by what they need: inputs, features of bars, features of slower bars, features beside a
-reference and of funding, then columns of columns. A column whose unit is a price is written over the close;
+Columns come in this order: features beside a reference and of funding, external series, features of bars,
+features of slower bars, columns of columns, features of bars over longer windows. A column whose unit is a price is written over the close;
 one in volume or value is written as a z-score: what was learnt at 10 000 holds at 100 000.
 """
 
@@ -19,7 +19,8 @@ from bot4.features.library import declarations, get
 from bot4.features.plan import run_feature
 
 Z_WINDOW: Final = 240  # of columns that have a scale
-MAX_PAIRS: Final = 50  # interactions: the first columns' pairs, so that they do not explode
+FRAME_PART: Final = 0.5  # slower bars fill the matrix up to this part; columns of columns take the rest
+MAX_PAIRS: Final = 50  # interactions, so that they do not explode
 
 
 class Op(NamedTuple):
@@ -87,24 +88,28 @@ CARRY_INPUTS: Final = (
 )
 _FRAMES: Final = (("5m", 300.0), ("15m", 900.0), ("1h", 3600.0), ("4h", 14_400.0), ("1d", 86_400.0))
 _ROUNDS: Final = (
-    "rolling_20",
-    "lagged_1",
-    "place_60",
-    "lagged_5",
-    "rolling_240",
-    "lagged_15",
-    "place_240",
-    "rolling_60",
-    "lagged_60",
-    "lagged_2",
-    "lagged_3",
-    "lagged_10",
-    "rolling_1440",
-    "place_1440",
-    "lagged_30",
-    "lagged_240",
+    ("rolling_20", "z"),
+    ("lagged_1", "value"),
+    ("together_60", ""),  # the pairs
+    ("place_60", ""),
+    ("lagged_5", "change"),
+    ("rolling_240", "z"),
+    ("lagged_15", "change"),
+    ("rolling_60", "mean"),
+    ("lagged_60", "change"),
+    ("rolling_60", "deviation"),
+    ("place_240", ""),
+    ("lagged_2", "value"),
+    ("lagged_3", "value"),
+    ("lagged_10", "value"),
+    ("rolling_1440", "z"),
+    ("place_1440", ""),
+    ("lagged_30", "change"),
+    ("lagged_240", "change"),
+    ("rolling_240", "mean"),
+    ("rolling_240", "deviation"),
 )
-_SCALED: Final = ("volume", "value", "price a", "log a root", "ratio a million")
+_SCALED: Final = ("volume", "value", "price ", "log a root", "ratio a million")
 
 
 def wave(n: int, buys: bool) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -154,7 +159,7 @@ class _Builder:
 
     def __init__(self, inputs: Inputs, wanted: int) -> None:
         self.given = inputs
-        self.wanted = wanted
+        self.wanted = wanted  # columns at the end of the stage that is being collected
         self.columns: list[Column] = []
         self.base: list[str] = []  # columns that others are made of
         self.levels: list[list[Op]] = [[], [], [], []]
@@ -184,11 +189,14 @@ class _Builder:
             self.levels[level].append(kept)
         return names
 
-    def bars(self) -> None:
+    def bars(self, longer: bool) -> None:
         """Features of bars: scale-free outputs as they are, the others through a second op."""
-        for feature, known in bar_features(self.given, longer=True):
+        done = {op.feature.name for op in self.levels[0]}
+        for feature, known in bar_features(self.given, longer):
             if self.full:
                 return
+            if feature.name in done:
+                continue
             raw, extra = _split(feature, known)
             op = self.keep(Op(feature, BAR_INPUTS, raw))
             self.base += [n for n in op.outputs if n]
@@ -246,18 +254,23 @@ class _Builder:
 
     def derived(self) -> None:
         """Columns of columns, round by round: every base column gets the most useful ones first."""
-        pairs = [(a, b) for i, a in enumerate(self.base[:14]) for b in self.base[i + 1 : 14]][:MAX_PAIRS]
-        for k, round_ in enumerate(_ROUNDS):
+        for round_, output in _ROUNDS:
             feature = get(round_)
+            if round_.startswith("together"):
+                for a, b in self.pairs():
+                    self.add(2, Op(feature, (a, b), tuple(f"{a}__{b}__{c}" for c in feature.columns)))
+                continue
+            wanted = [o.name == output for o in feature.declaration.outputs]
             for source in self.base:
                 if self.full:
                     return
-                names = tuple(f"{source}__{c}" for c in feature.columns)
-                self.add(2, Op(feature, (source,), names))
-            if k == 1:
-                both = get("together_60")
-                for a, b in pairs:
-                    self.add(2, Op(both, (a, b), tuple(f"{a}__{b}__{c}" for c in both.columns)))
+                names = zip(feature.columns, wanted, strict=True)
+                self.add(2, Op(feature, (source,), tuple(f"{source}__{c}" if w else "" for c, w in names)))
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Pairs of columns taken evenly from all kinds, at most MAX_PAIRS."""
+        some = self.base[:: max(1, len(self.base) // 11)]
+        return [(a, b) for i, a in enumerate(some) for b in some[i + 1 :]][:MAX_PAIRS]
 
 
 def _at(op: Op, frame: str) -> Op:
@@ -295,9 +308,12 @@ def plan_matrix(inputs: Inputs, columns: int) -> Graph:
     build = _Builder(inputs, columns - reserved)
     build.others()
     build.series()
-    build.bars()
+    build.bars(longer=False)
+    build.wanted = min(columns - reserved, max(len(build.columns), int(FRAME_PART * columns)))
     frames = build.frames()
+    build.wanted = columns - reserved
     build.derived()
+    build.bars(longer=True)
     ranks = tuple((f"{name}__rank", name) for name in build.base[:reserved])
     for column, source in ranks:
         text = "rank of the column among the instruments known at this time, in [0, 1]"
