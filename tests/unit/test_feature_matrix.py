@@ -33,6 +33,8 @@ from bot4.model.errors import ConfigError, DataError, StorageError
 from helpers.feature_rows import bars as bar_rows
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+import itertools
+
 import engine_scene as scene
 
 NS = 1_000_000_000
@@ -70,7 +72,7 @@ def compute(graph, given, cuts, parts=1):
     out = np.empty((len(graph.columns), n))
     at = [graph.rows[c.name] for c in graph.columns]
     edges = [0, *cuts, n]
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in itertools.pairwise(edges):
         run.block[: len(given), : b - a] = given[:, a:b]
         for stage in run.stages(b - a, parts):
             for task in stage:
@@ -166,7 +168,7 @@ def test_nothing_known_later_changes_an_earlier_row(stop):
 def frames_of(rows, seconds):
     """Slower bars by grouping, with the row at which each was known."""
     out = {}
-    for i, row in enumerate(rows):
+    for _i, row in enumerate(rows):
         number = math.ceil(row[5] / seconds) - 1
         old = out.get(number)
         if old is None:
@@ -368,7 +370,15 @@ def test_the_command_on_a_data_set_and_on_files(tmp_path, capsys):
     data = scene.bar_data(tmp_path / "data", 200)
     found, length = from_dataset(data, ())
     assert length == BAR_NS and len(found) == 1
-    ask = dict(columns=60, jobs=1, partition="month", instruments=[], reference="", series=[], as_json=True)
+    ask = {
+        "columns": 60,
+        "jobs": 1,
+        "partition": "month",
+        "instruments": [],
+        "reference": "",
+        "series": [],
+        "as_json": True,
+    }
     document = command.matrix(data=data.folder, bars=[], out=tmp_path / "m", **ask)
     assert document["columns"] == 60 and document["rows"] == len(found[0].bars.ts)
     path = tmp_path / "b.parquet"

@@ -1,8 +1,9 @@
 """What stands in a feature matrix: columns made of bars, of slower bars, and of other columns.
 
 Columns come in this order: features beside a reference and of funding, external series, features of bars,
-features of slower bars, columns of columns, features of bars over longer windows. A column whose unit is a price is written over the close;
-one in volume or value is written as a z-score: what was learnt at 10 000 holds at 100 000.
+features of slower bars, columns of columns, features of bars over longer windows. A column whose unit is a
+price is written over the close; one in volume or value is written as a z-score: what was learnt at 10 000
+holds at 100 000.
 """
 
 from __future__ import annotations
@@ -88,9 +89,9 @@ CARRY_INPUTS: Final = (
 )
 _FRAMES: Final = (("5m", 300.0), ("15m", 900.0), ("1h", 3600.0), ("4h", 14_400.0), ("1d", 86_400.0))
 _ROUNDS: Final = (
+    ("together_60", ""),  # the pairs
     ("rolling_20", "z"),
     ("lagged_1", "value"),
-    ("together_60", ""),  # the pairs
     ("place_60", ""),
     ("lagged_5", "change"),
     ("rolling_240", "z"),

@@ -196,7 +196,7 @@ def build_matrix(
 def _manifest(build: _Build, out: Path) -> dict[str, Any]:
     """Write and return the manifest; its content hash covers the columns and every part's bytes."""
     graph, sources = build.graph, build.sources
-    columns = [c._asdict() for c in graph.columns]
+    columns = [{**c._asdict(), "sources": list(c.sources)} for c in graph.columns]
     digest = hashlib.sha256(json.dumps(columns, sort_keys=True).encode())
     for part in sorted(build.parts, key=lambda p: str(p["file"])):
         digest.update(f"{part['file']} {part['rows']} {part['sha256']}\n".encode())

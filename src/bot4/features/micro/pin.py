@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit, gammaln, logit
+from scipy.special import expit, gammaln, logit, xlogy
 
 Array = np.ndarray[Any, Any]
 FEWEST_DAYS = 60
@@ -69,8 +69,16 @@ def _bound(z: Array) -> Array:
     )
 
 
+def _best(counts: Array) -> Array:
+    """Log likelihood of each count at its own rate, without the factorial: n ln n - n."""
+    return np.asarray(xlogy(counts, counts) - counts)
+
+
 def _value(z: Array, b: Array, s: Array) -> tuple[float, Array]:
-    """Negative log likelihood a day without factorials, and its gradient in the free parameters."""
+    """Negative log likelihood a day less the best possible, and its gradient in the free parameters.
+
+    Without the part that no parameter can change, millions of counts would drown the rest in rounding.
+    """
     theta = _bound(z)
     alpha, delta, mu, eb, es = theta
     logs, common = _parts(theta, b, s)
@@ -88,7 +96,8 @@ def _value(z: Array, b: Array, s: Array) -> tuple[float, Array]:
             (bad * s * es / (es + mu) + (good + none) * s - es).sum(),
         ]
     )
-    return -float((top + np.log(total) + common).sum()) / days, -gradient / days
+    lost = common - _best(b) - _best(s)
+    return -float((top + np.log(total) + lost).sum()) / days, -gradient / days
 
 
 def _starts(b: Array, s: Array) -> list[Array]:
@@ -118,7 +127,14 @@ def fit(buys: Array, sells: Array) -> Pin:
         raise ValueError("one side never traded: PIN says nothing")
     best: Any = None
     for start in _starts(b, s):
-        found = minimize(_value, start, args=(b, s), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+        found = minimize(
+            _value,
+            start,
+            args=(b, s),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8},
+        )
         if best is None or found.fun < best.fun:
             best = found
     theta = _bound(best.x)

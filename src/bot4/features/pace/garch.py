@@ -51,11 +51,15 @@ def filtered(params: Array, returns: Array) -> Array:
     return out
 
 
-def start_variance(residuals: Array) -> float:
-    """Variance before the first return: the first 75 squares at most, weights falling by 0.94."""
+def start_variance(residuals: Array, omega: float, persistence: float) -> float:
+    """Variance of the first return: one step of the recursion from a mean of the first squares.
+
+    At most 75 squares, weights falling by 0.94; the rule of the `arch` package.
+    """
     n = min(75, len(residuals))
     weights = 0.94 ** np.arange(n)
-    return float((weights / weights.sum() * residuals[:n] ** 2).sum())
+    before = float((weights / weights.sum() * residuals[:n] ** 2).sum())
+    return omega + persistence * before
 
 
 def _unbounded(z: Array, variance: float) -> tuple[float, float, float]:
@@ -69,7 +73,7 @@ def _unbounded(z: Array, variance: float) -> tuple[float, float, float]:
 def fit(returns: Array) -> Garch:
     """Normal quasi maximum likelihood of GARCH(1,1) with a constant mean, from several starts.
 
-    Starts the filter at `start_variance`, the rule of the `arch` package. ValueError for fewer than 100
+    The filter starts at `start_variance`. ValueError for fewer than 100
     returns, returns that are not finite, or that do not vary.
     """
     r = np.ascontiguousarray(returns, np.float64)
@@ -80,7 +84,7 @@ def fit(returns: Array) -> Garch:
     def negative(z: Array) -> float:
         mean = z[3] * math.sqrt(variance)
         omega, alpha, beta = _unbounded(z, variance)
-        start = start_variance(r - mean)
+        start = start_variance(r - mean, omega, alpha + beta)
         out = filtered(np.array([mean, omega, alpha, beta, start]), r)
         value = float(np.log(out[:, 0]).sum() + 0.5 * (out[:, 1] ** 2).sum())
         return value if math.isfinite(value) else 1e300
@@ -103,4 +107,4 @@ def fit(returns: Array) -> Garch:
     mean = float(best.x[3]) * math.sqrt(variance)
     omega, alpha, beta = _unbounded(best.x, variance)
     likelihood = -float(best.fun) - 0.5 * len(r) * math.log(2.0 * math.pi)
-    return Garch(mean, omega, alpha, beta, start_variance(r - mean), likelihood)
+    return Garch(mean, omega, alpha, beta, start_variance(r - mean, omega, alpha + beta), likelihood)
