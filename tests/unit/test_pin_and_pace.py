@@ -115,9 +115,8 @@ def test_garch_equals_arch():
     assert got.log_likelihood >= want.loglikelihood - 0.01
     assert [got.mean, got.omega, got.alpha, got.beta] == pytest.approx(list(want.params), rel=0.02, abs=2e-3)
     assert got.persistence == pytest.approx(want.params.iloc[2] + want.params.iloc[3], abs=2e-3)
-    e = r - want.params.iloc[0]
     _, omega, alpha, beta = want.params
-    params = np.array([*want.params, garch.start_variance(e, omega, alpha + beta)])
+    params = np.array([*want.params, omega + (alpha + beta) * garch.mean_of_first_squares(r)])
     filtered = garch.filtered(params, r)
     np.testing.assert_allclose(filtered[:, 0], want.conditional_volatility, rtol=1e-9)
     forecast = want.forecast(horizon=1).variance.to_numpy()[-1, 0]

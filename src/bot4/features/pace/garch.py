@@ -51,15 +51,15 @@ def filtered(params: Array, returns: Array) -> Array:
     return out
 
 
-def start_variance(residuals: Array, omega: float, persistence: float) -> float:
-    """Variance of the first return: one step of the recursion from a mean of the first squares.
+def mean_of_first_squares(returns: Array) -> float:
+    """Mean square about the sample mean of at most 75 first returns, weights falling by 0.94.
 
-    At most 75 squares, weights falling by 0.94; the rule of the `arch` package.
+    Variance before the first return; the rule of the `arch` package.
     """
-    n = min(75, len(residuals))
+    n = min(75, len(returns))
     weights = 0.94 ** np.arange(n)
-    before = float((weights / weights.sum() * residuals[:n] ** 2).sum())
-    return omega + persistence * before
+    squares = (returns - returns.mean())[:n] ** 2
+    return float((weights * squares).sum() / weights.sum())
 
 
 def _unbounded(z: Array, variance: float) -> tuple[float, float, float]:
@@ -73,18 +73,19 @@ def _unbounded(z: Array, variance: float) -> tuple[float, float, float]:
 def fit(returns: Array) -> Garch:
     """Normal quasi maximum likelihood of GARCH(1,1) with a constant mean, from several starts.
 
-    The filter starts at `start_variance`. ValueError for fewer than 100
+    The variance of the first return is one step from `mean_of_first_squares`. ValueError for fewer than 100
     returns, returns that are not finite, or that do not vary.
     """
     r = np.ascontiguousarray(returns, np.float64)
     if len(r) < FEWEST or not np.isfinite(r).all() or float(r.var()) <= 0.0:
         raise ValueError(f"a fit needs at least {FEWEST} finite returns that vary")
     variance = float(r.var())
+    before = mean_of_first_squares(r)
 
     def negative(z: Array) -> float:
         mean = z[3] * math.sqrt(variance)
         omega, alpha, beta = _unbounded(z, variance)
-        start = start_variance(r - mean, omega, alpha + beta)
+        start = omega + (alpha + beta) * before
         out = filtered(np.array([mean, omega, alpha, beta, start]), r)
         value = float(np.log(out[:, 0]).sum() + 0.5 * (out[:, 1] ** 2).sum())
         return value if math.isfinite(value) else 1e300
@@ -107,4 +108,4 @@ def fit(returns: Array) -> Garch:
     mean = float(best.x[3]) * math.sqrt(variance)
     omega, alpha, beta = _unbounded(best.x, variance)
     likelihood = -float(best.fun) - 0.5 * len(r) * math.log(2.0 * math.pi)
-    return Garch(mean, omega, alpha, beta, start_variance(r - mean, omega, alpha + beta), likelihood)
+    return Garch(mean, omega, alpha, beta, omega + (alpha + beta) * before, likelihood)
