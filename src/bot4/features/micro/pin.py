@@ -111,11 +111,18 @@ def _starts(b: Array, s: Array) -> list[Array]:
     return found
 
 
-def fit(buys: Array, sells: Array) -> Pin:
-    """The most likely parameters over eighteen starts, by L-BFGS with the exact gradient.
+def _search(start: Array, b: Array, s: Array, steps: int) -> Any:
+    """BFGS from one start, at most so many steps (no threads, unlike scipy's L-BFGS)."""
+    return minimize(
+        _value, start, args=(b, s), jac=True, method="BFGS", options={"maxiter": steps, "gtol": 1e-7}
+    )
 
-    `buys` and `sells` are counts a day (or any other period, one for all), at least 60. ValueError for
-    fewer, for unequal lengths, for counts that are negative or not finite, or a side that never traded.
+
+def fit(buys: Array, sells: Array) -> Pin:
+    """The most likely parameters over eighteen starts, by BFGS with the exact gradient.
+
+    The best three are followed to their end. `buys` and `sells` are counts a day (or any other period, one for
+    all), at least 60. ValueError for fewer, for unequal lengths, for counts that are negative or not finite, or a side that never traded.
     """
     b = np.asarray(buys, np.float64)
     s = np.asarray(sells, np.float64)
@@ -125,18 +132,10 @@ def fit(buys: Array, sells: Array) -> Pin:
         raise ValueError("counts must be finite and not negative")
     if b.sum() == 0 or s.sum() == 0:
         raise ValueError("one side never traded: PIN says nothing")
-    best: Any = None
-    for start in _starts(b, s):
-        found = minimize(
-            _value,
-            start,
-            args=(b, s),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8},
-        )
-        if best is None or found.fun < best.fun:
-            best = found
+    tried = [_search(start, b, s, 25) for start in _starts(b, s)]
+    best = min(
+        (_search(f.x, b, s, 1000) for f in sorted(tried, key=lambda f: f.fun)[:3]), key=lambda f: f.fun
+    )
     theta = _bound(best.x)
     edge = bool((theta[:2] < _EDGE).any() or (theta[:2] > 1 - _EDGE).any())
     alpha, delta, mu, eb, es = (float(t) for t in theta)
