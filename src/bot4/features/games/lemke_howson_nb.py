@@ -39,7 +39,7 @@ def _better_nb(work: np.ndarray[Any, Any], rows: tuple[int, int], shape: tuple[i
         a = work[new + at] / work[new + column]
         b = work[old + at] / work[old + column]
         if abs(a - b) > TIE * max(1.0, abs(a), abs(b)):
-            return a < b
+            return bool(a < b)
     return False
 
 

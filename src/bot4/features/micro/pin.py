@@ -121,8 +121,9 @@ def _search(start: Array, b: Array, s: Array, steps: int) -> Any:
 def fit(buys: Array, sells: Array) -> Pin:
     """The most likely parameters over eighteen starts, by BFGS with the exact gradient.
 
-    The best three are followed to their end. `buys` and `sells` are counts a day (or any other period, one for
-    all), at least 60. ValueError for fewer, for unequal lengths, for counts that are negative or not finite, or a side that never traded.
+    The best three are followed to their end. `buys` and `sells` are counts a day (or any other period, one
+    for all), at least 60. ValueError for fewer, for unequal lengths, for counts that are negative or not
+    finite, or a side that never traded.
     """
     b = np.asarray(buys, np.float64)
     s = np.asarray(sells, np.float64)
