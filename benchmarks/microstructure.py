@@ -75,7 +75,7 @@ def roll_of(trades: int, spread: float, sigma: float) -> Draw:
     return draw
 
 
-def corwin_schultz_of(spread: float, daily: float, ticks: int, days: int = 240) -> Draw:
+def corwin_schultz_of(spread: float, daily: float, ticks: int, floor: int, days: int = 240) -> Draw:
     """Their own simulation: a random walk within the day, bid or ask at each tick, high and low of what is seen."""
 
     def draw(rng: np.random.Generator) -> float:
@@ -83,7 +83,7 @@ def corwin_schultz_of(spread: float, daily: float, ticks: int, days: int = 240) 
         walk = np.exp(np.cumsum(steps.ravel()).reshape(days, ticks))
         seen = walk * (1 + rng.choice([-0.5, 0.5], walk.shape) * spread)
         rows = bar_rows(seen[:, 0], seen.max(1), seen.min(1), seen[:, -1], np.ones(days), np.ones(days))
-        return float(run_feature(get(f"corwin_schultz_{days - 1}_0"), rows)[-1, 0])
+        return float(run_feature(get(f"corwin_schultz_{days - 1}_0_{floor}"), rows)[-1, 0])
 
     return draw
 
@@ -160,9 +160,10 @@ def cases() -> list[tuple[str, str, float, Draw]]:
         ]
     found.append(("Roll", "100,000 trades, spread 1, noise 0.2 a trade", 1.0, roll_of(100_000, 1.0, 0.2)))
     found.append(("Roll", "100,000 trades, spread 1, noise 1 a trade", 1.0, roll_of(100_000, 1.0, 1.0)))
-    for spread, ticks in ((0.01, 390), (0.01, 20_000), (0.001, 20_000)):
-        about = f"spread {100 * spread:g} %, 3 % a day, {ticks:,} ticks a bar"
-        found.append(("Corwin-Schultz", about, spread, corwin_schultz_of(spread, 0.03, ticks)))
+    for spread, ticks, floor in ((0.01, 390, 1), (0.01, 390, 0), (0.01, 5_000, 0), (0.002, 5_000, 0)):
+        counted = "negatives as 0" if floor else "negatives as they are"
+        about = f"spread {100 * spread:g} %, 3 % a day, {ticks:,} ticks a bar, {counted}"
+        found.append(("Corwin-Schultz", about, spread, corwin_schultz_of(spread, 0.03, ticks, floor)))
     for noise in (5.0, 50.0):
         found.append(
             ("Kyle's lambda", f"0.5 a unit, noise {noise:g} a bar, 1,440 bars", 0.5, kyle_of(0.5, noise))

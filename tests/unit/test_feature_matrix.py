@@ -137,8 +137,8 @@ def test_columns_equal_their_features_computed_alone():
     rows = bar_rows(420, 5)
     got = compute(graph, np.ascontiguousarray(rows.T), [100])
     by_name = {c.name: got[k] for k, c in enumerate(graph.columns)}
-    alone = run_feature(get("corwin_schultz_60_1"), rows)
-    np.testing.assert_array_equal(by_name["corwin_schultz_mean_60_1"], alone[:, 0])
+    alone = run_feature(get("corwin_schultz_60_1_1"), rows)
+    np.testing.assert_array_equal(by_name["corwin_schultz_mean_60_1_1"], alone[:, 0])
     ema = run_feature(get("ema_20"), rows)[:, 0]
     np.testing.assert_array_equal(by_name["ema_20__over_close"], ema / rows[:, 3] - 1)
 

@@ -68,6 +68,9 @@ def test_corwin_schultz_by_hand_and_by_the_formula():
     for i in range(20, 200):
         assert got[i, 0] == pytest.approx(np.mean(raw[i - 20 : i]), rel=1e-9, abs=1e-12)
         assert got[i, 1] == pytest.approx(raw[i - 1], rel=1e-9, abs=1e-12)
+    sign = [corwin_schultz(rows[i - 1 : i + 1, 1], rows[i - 1 : i + 1, 2]) for i in range(1, 200)]
+    mean = max(np.mean(sign[-150:]), 0)
+    assert values("corwin_schultz_150_0_0", rows)[-1, 0] == pytest.approx(mean, rel=1e-9, abs=1e-12)
 
 
 def test_a_gap_between_bars_is_no_spread():

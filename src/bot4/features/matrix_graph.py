@@ -131,8 +131,9 @@ def needs_buys(feature: Feature) -> tuple[bool, ...]:
     n = 2 * feature.warmup + 400
     with_buys = run_feature(feature, wave(n, True))
     without = run_feature(feature, wave(n, False))
-    missing = np.isnan(without).all(axis=0) & ~np.isnan(with_buys).all(axis=0)
-    return tuple(bool(m) for m in missing)
+    return tuple(
+        bool(np.isnan(a).all() and not np.isnan(b).all()) for a, b in zip(without.T, with_buys.T, strict=True)
+    )
 
 
 def bar_features(inputs: Inputs, longer: bool) -> Iterator[tuple[Feature, tuple[bool, ...]]]:
