@@ -126,6 +126,7 @@ def _past(data, strategy, cut_ns, model=None):
 
 
 BAR_STRATEGIES = ["hybrid", "model", "trend_cross", f"{m.STRATEGIES}:Momentum", f"{m.STRATEGIES}:reversal"]
+BAR_STRATEGIES.append(f"{m.STRATEGIES}:Declared")
 
 
 @pytest.mark.parametrize("strategy", BAR_STRATEGIES, ids=lambda s: s.rpartition(":")[2])

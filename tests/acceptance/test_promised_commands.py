@@ -228,7 +228,7 @@ def test_a_span_of_the_data(tmp_path, data):
     assert "2024-08-08T23:55:00Z" in bad.doc["error"]
 
 
-@pytest.mark.parametrize("strategy", ["trend_cross", "Momentum", "reversal", "NotANumber"])
+@pytest.mark.parametrize("strategy", ["trend_cross", "Momentum", "Declared", "reversal", "NotANumber"])
 def test_every_kind_of_strategy_runs_and_replays(tmp_path, data, strategy):
     spec = strategy if strategy == "trend_cross" else f"{m.STRATEGIES}:{strategy}"
     run = m.bot4("backtest", "--data", data.folder, "--strategy", spec, "--json", "--out", tmp_path / "j")

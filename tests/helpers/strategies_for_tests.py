@@ -37,6 +37,19 @@ class AlwaysLong(Strategy):
         return 1.0
 
 
+class Declared(Strategy):
+    """Honest: asks for declared features, with parameters of its own, and trades on them."""
+
+    features = ("supertrend_7_2", "hma_16", "bb_20_2.5", "rsi_9")
+
+    def on_bar(self, bar):
+        side, mean = bar.feature("supertrend_dir_7_2"), bar.feature("hma_16")
+        if math.isnan(side) or math.isnan(bar.feature("bb_upper_20_2.5")):
+            return None
+        lean = (50.0 - bar.feature("rsi_9")) / 200.0
+        return max(-1.0, min(1.0, lean + 0.7 * (side if (bar.bar.close > mean) == (side > 0) else -side)))
+
+
 class WholeSeries(Strategy):
     """A cheat: normalises by the least and the greatest close of the whole series."""
 

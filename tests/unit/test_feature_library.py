@@ -114,3 +114,13 @@ def test_threads_and_progress_change_nothing():
 def test_every_declaration_says_what_it_is():
     for d in declarations().values():
         assert d.text and d.source and d.oracle, d.name
+
+
+def test_history_folds_as_its_rows_one_by_one():
+    plan = Plan(["ema_3", "bb_5_2"])
+    rows = bars(60, 1)
+    one, many = plan.new_arena(), plan.new_arena()
+    for row in rows:
+        plan.step(one, row)
+    plan.run(many, rows)
+    np.testing.assert_array_equal(one, many)

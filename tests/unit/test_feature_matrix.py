@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bot4.app.commands import features as command
+from bot4.app.commands import feature_matrix as command
 from bot4.features.declare import BAR
 from bot4.features.derived_nb import ranks_nb
 from bot4.features.library import get

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bot4 import __version__
+from bot4.app.features_cli import features_app
 from bot4.model.errors import Bot4Error
 
 EXIT_CODES = """
@@ -31,10 +32,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Import, list and check market data.", no_args_is_help=True)
 config_app = typer.Typer(help="Show the settings.", no_args_is_help=True)
-features_app = typer.Typer(help="Features: what can be computed from the market.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-app.add_typer(features_app, name="features")
 app.add_typer(config_app, name="config")
+app.add_typer(features_app, name="features")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file with settings.")]
@@ -258,43 +258,6 @@ def data_check(
 ) -> None:
     """Verify hashes, sequence, books and quality of a data set."""
     _run("data", "check", as_json, folder=folder)
-
-
-@features_app.command("matrix")
-def features_matrix(
-    out: Annotated[Path, typer.Option(help="Folder for the matrix (must be new or empty).")],
-    data: Annotated[Path | None, typer.Option(help="Data set folder with bars.")] = None,
-    bars: Annotated[
-        list[str] | None, typer.Option(help="SYMBOL=FILE, bars as csv or parquet; may be repeated.")
-    ] = None,
-    columns: Annotated[int, typer.Option(min=1, help="Number of columns.")] = 1000,
-    jobs: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
-    partition: Annotated[str, typer.Option(help="Folder a day or a month.")] = "month",
-    instrument: Annotated[
-        list[str] | None, typer.Option(help="Which instruments; all that have bars if not named.")
-    ] = None,
-    reference: Annotated[str, typer.Option(help="Instrument that others are set beside: BTC-USDT.")] = "",
-    series: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=FILE@DELAY: a series and how long after its time it is known."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Write a wide table for training: point in time, Parquet by instrument and month, with a manifest."""
-    _run(
-        "features",
-        "matrix",
-        as_json,
-        data=data,
-        bars=bars or [],
-        out=out,
-        columns=columns,
-        jobs=jobs,
-        partition=partition,
-        instruments=instrument or [],
-        reference=reference,
-        series=series or [],
-    )
 
 
 @config_app.command("show")

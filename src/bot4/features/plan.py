@@ -14,7 +14,7 @@ import numpy as np
 
 from bot4.features.declare import Feature
 from bot4.features.library import column, get
-from bot4.features.plan_nb import run_feature_nb, step_many_nb, step_plan_nb
+from bot4.features.plan_nb import run_feature_nb, run_plan_nb, step_many_nb, step_plan_nb
 from bot4.kernels.call_nb import Machine, machine_of
 from bot4.kernels.jit_nb import JIT_OFF
 
@@ -105,6 +105,15 @@ class Plan:
         for f, (_, p, pn, s, sn, o, on) in zip(self.features, self.table, strict=True):
             step = f.declaration.step
             step(self.params[p : p + pn], arena[s : s + sn], row, arena[o : o + on])
+
+    def run(self, arena: Array, rows: Array) -> None:
+        """Fold many closed rows (n, fields), oldest first: warm-up from history."""
+        rows = np.ascontiguousarray(rows, dtype=np.float64)
+        if JIT_OFF:
+            for row in rows:
+                self._step_plain(arena, row)
+        else:
+            run_plan_nb(self.table, self.params, arena, rows.reshape(-1), rows.shape[1])
 
     def step_many(self, arenas: Array, rows: Array) -> None:
         """Fold row i into arena i: float64 (instruments, size) and (instruments, fields), both contiguous."""

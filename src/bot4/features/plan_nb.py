@@ -31,6 +31,30 @@ def step_plan_nb(table: Table, params: Vector, arena: Vector, x: Vector) -> None
 
 
 @kernel
+def run_plan_nb(table: Table, params: Vector, arena: Vector, rows: Vector, width: int) -> None:
+    """Fold all `rows` (end to end) into one arena."""
+    for i in range(len(rows) // width):
+        for k in range(table.shape[0]):
+            call_step_nb(
+                table[k, 0],
+                params,
+                arena,
+                rows,
+                arena,
+                (
+                    table[k, 1],
+                    table[k, 2],
+                    table[k, 3],
+                    table[k, 4],
+                    i * width,
+                    width,
+                    table[k, 5],
+                    table[k, 6],
+                ),
+            )
+
+
+@kernel
 def step_many_nb(table: Table, params: Vector, arenas: Vector, rows: Vector, width: int) -> None:
     """The same for many instruments: `arenas` and `rows` are theirs, end to end."""
     wide = len(arenas) // max(len(rows) // width, 1)

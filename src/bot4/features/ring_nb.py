@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bot4.features.window_nb import DWARFS
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 Vector = np.ndarray[Any, Any]
@@ -32,7 +33,7 @@ def nan_nb(out: Vector) -> None:
         out[i] = math.nan
 
 
-@kernel
+@inlined
 def push_nb(s: Vector, at: int, n: int, x: float) -> float:
     """Put x into a ring and return what leaves it (0 while it fills). Block: head, n values."""
     h = int(s[at])
@@ -42,7 +43,7 @@ def push_nb(s: Vector, at: int, n: int, x: float) -> float:
     return float(old)
 
 
-@kernel
+@inlined
 def back_nb(s: Vector, at: int, n: int, k: int) -> float:
     """The value k pushes before the newest of a ring (0: the newest; k < n)."""
     i = int(s[at]) - 1 - k
@@ -60,7 +61,7 @@ def ring_sum_nb(s: Vector, at: int, n: int) -> float:
     return total
 
 
-@kernel
+@inlined
 def roll_nb(s: Vector, at: int, n: int, x: float) -> float:
     """Rolling sum of the last n inputs. Block (n + 2): sum, head, n values."""
     old = push_nb(s, at + 1, n, x)
@@ -84,7 +85,7 @@ def _centre_nb(s: Vector, at: int, n: int, base: float) -> None:
     s[at + 2] = base
 
 
-@kernel
+@inlined
 def moments_nb(s: Vector, at: int, n: int, x: float) -> tuple[float, float]:
     """Mean and population variance of the last n inputs; a flat window has exactly its value and 0.
 
@@ -122,7 +123,7 @@ def _centre_line_nb(s: Vector, at: int, n: int, base: float) -> None:
     s[at + 2] = base
 
 
-@kernel
+@inlined
 def line_nb(s: Vector, at: int, n: int, x: float) -> tuple[float, float, float]:
     """Base, sum of d and sum of j d over the last n inputs, d = input - base, j = 1 for the oldest to n.
 
@@ -141,14 +142,14 @@ def line_nb(s: Vector, at: int, n: int, x: float) -> tuple[float, float, float]:
     return s[at + 2], s[at], s[at + 1]
 
 
-@kernel
+@inlined
 def wma_nb(s: Vector, at: int, n: int, x: float) -> float:
     """Average with weights 1 (oldest) to n of the last n inputs. Block n + 6."""
     base, _, weighted = line_nb(s, at, n, x)
     return base + weighted / (0.5 * n * (n + 1.0))
 
 
-@kernel
+@inlined
 def slope_nb(n: int, first: float, weighted: float) -> float:
     """Slope of the least-squares line, per input, from the sums of `line_nb`; 0 for one input."""
     if n < 2:
@@ -160,8 +161,43 @@ def slope_nb(n: int, first: float, weighted: float) -> float:
 
 
 @kernel
+def _turn_nb(s: Vector, at: int, n: int) -> None:
+    """Make a finished block of n inputs its own suffix maxima."""
+    best = s[at + n - 1]
+    for i in range(n - 2, -1, -1):
+        best = s[at + i] if s[at + i] > best else best
+        s[at + i] = best
+
+
+@inlined
 def highest_nb(s: Vector, at: int, n: int, c: float, x: float) -> float:
-    """Largest of the last n inputs (Lemire, 2006); c counts inputs from 0. Block 2 n + 2.
+    """Largest of the last n inputs, or of all while there are fewer; c counts inputs from 0. Block n + 2.
+
+    Blocks of n inputs (van Herk 1992, Gil and Werman 1993): the largest so far of this block, and the largest
+    of the rest of the block before. No branch depends on the values. Place in the block, largest, ring.
+    """
+    k = int(s[at])
+    best = x if k == 0 or x > s[at + 1] else s[at + 1]
+    s[at + 1] = best
+    s[at + 2 + k] = x
+    if k + 1 == n:
+        _turn_nb(s, at + 2, n)
+        s[at] = 0.0
+        return float(best)
+    s[at] = k + 1.0
+    rest = s[at + 3 + k]
+    return float(rest if rest > best and c >= n else best)
+
+
+@inlined
+def lowest_nb(s: Vector, at: int, n: int, c: float, x: float) -> float:
+    """Smallest of the last n inputs; see `highest_nb` (negation is exact)."""
+    return -highest_nb(s, at, n, c, -x)
+
+
+@kernel
+def highest_at_nb(s: Vector, at: int, n: int, c: float, x: float) -> float:
+    """Largest of the last n inputs, and its place for `when_nb` (Lemire, 2006). Block 2 n + 2.
 
     Of equal inputs the newest stays. Head, number held, their input numbers, their values.
     """
@@ -188,18 +224,18 @@ def highest_nb(s: Vector, at: int, n: int, c: float, x: float) -> float:
 
 
 @kernel
-def lowest_nb(s: Vector, at: int, n: int, c: float, x: float) -> float:
-    """Smallest of the last n inputs; see `highest_nb` (negation is exact)."""
-    return -highest_nb(s, at, n, c, -x)
+def lowest_at_nb(s: Vector, at: int, n: int, c: float, x: float) -> float:
+    """Smallest of the last n inputs; see `highest_at_nb` (negation is exact)."""
+    return -highest_at_nb(s, at, n, c, -x)
 
 
-@kernel
+@inlined
 def when_nb(s: Vector, at: int) -> float:
-    """Input number of the extreme that `highest_nb` or `lowest_nb` has just found."""
+    """Input number of the extreme that `highest_at_nb` or `lowest_at_nb` has just found."""
     return float(s[at + 2 + int(s[at])])
 
 
-@kernel
+@inlined
 def ratio_nb(a: float, b: float, otherwise: float) -> float:
     """The ratio a / b, or `otherwise` where b is 0."""
     return a / b if b != 0.0 else otherwise

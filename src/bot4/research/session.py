@@ -31,6 +31,7 @@ from bot4.model.feature_layout_nb import FEATURE_NAMES
 from bot4.model.times import instant_text
 from bot4.ports import journal as port
 from bot4.ports.journal import Journal
+from bot4.research.bar_features import BarFeatures
 from bot4.signals.ml.artifact import load_model
 from bot4.signals.ml.trees_nb import TreeModel, empty_model
 from bot4.strategies.api import (
@@ -132,9 +133,11 @@ class ColdCaller:
     plan: Plan
     data_dir: str | None
     histories: list[History] = field(default_factory=list)
+    features: BarFeatures = field(init=False)
 
     def __post_init__(self) -> None:
         self.histories = [History() for _ in self.plan.instruments]
+        self.features = BarFeatures(self.strategy.features, len(self.plan.instruments))
         self._call(lambda: self.strategy.on_start(self.data_dir))
 
     def _call(self, action: Callable[[], Any]) -> Any:
@@ -168,8 +171,8 @@ class ColdCaller:
             equity=equity_nb(e.ledger, e.spec) / 10.0**self.plan.money_exp,
             bars_held=int(row["bars"] - row["entry_bar"]) if qty else 0,
             data_dir=self.data_dir,
-            _features=e.features.values[inst].copy(),
-            _index=FEATURE_INDEX,
+            _features=self.features.fold(inst, bar, e.features.values[inst]),
+            _index=self.features.index,
             _history=self.histories[inst],
         )
         return check_score(type(self.strategy).__name__, self._call(lambda: self.strategy.on_bar(context)))

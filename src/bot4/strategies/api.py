@@ -11,6 +11,7 @@ strategy's: risk and the gate decide them, for this strategy as for every other.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -121,8 +122,12 @@ class BarContext:
         try:
             return float(self._features[self._index[name]])
         except KeyError:
-            known = ", ".join(sorted(self._index))
-            raise StrategyError(f"unknown feature {name!r}; known: {known}") from None
+            near = difflib.get_close_matches(name, self._index, n=3, cutoff=0.5)
+            hint = f"; near it: {', '.join(near)}" if near else ""
+            raise StrategyError(
+                f"unknown feature {name!r}{hint}. What `bot4 features list` shows must be named in the "
+                f"strategy: features = ({name!r},)"
+            ) from None
 
     def bars(self, timeframe: str | None = None) -> list[Bar]:
         """Closed bars, oldest first: of the base time frame, or of a longer one such as '1h'."""
@@ -144,7 +149,13 @@ class BarContext:
 
 
 class Strategy:
-    """Base class of a strategy that is called at bar close."""
+    """Base class of a strategy that is called at bar close.
+
+    `features` are names of declared features (`bot4 features list`) with any parameters, such as
+    "supertrend_12_2.5"; `bar.feature` then knows them. An unknown name is refused at start.
+    """
+
+    features: tuple[str, ...] = ()
 
     def on_start(self, data_dir: str | None) -> None:
         """Called once before the first bar; `data_dir` is the data set's folder, None when live."""

@@ -8,7 +8,7 @@ Memory: period number, open, high, low, close of the running period; the same of
 
 import math
 
-from bot4.features.ring_nb import CLOSE, HIGH, LOW, OPEN, TS, Vector, highest_nb, lowest_nb, nan_nb
+from bot4.features.ring_nb import CLOSE, HIGH, LOW, OPEN, TS, Vector, highest_at_nb, lowest_at_nb, nan_nb
 from bot4.kernels.jit_nb import kernel
 
 
@@ -113,8 +113,8 @@ def fib_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     n = int(p[0])
     c = s[0]
     s[0] = c + 1.0
-    high = highest_nb(s, 1, n, c, x[HIGH])
-    low = lowest_nb(s, 3 + 2 * n, n, c, x[LOW])
+    high = highest_at_nb(s, 1, n, c, x[HIGH])
+    low = lowest_at_nb(s, 3 + 2 * n, n, c, x[LOW])
     nan_nb(out)
     if c < n - 1:
         return

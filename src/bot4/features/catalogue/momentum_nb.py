@@ -22,10 +22,11 @@ from bot4.features.ring_nb import (
     wma_nb,
 )
 from bot4.features.window_nb import ema_nb, wilder_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 
-@kernel
+@inlined
 def strength_nb(s: Vector, at: int, move: float, c: float, n: float) -> float:
     """RSI from Wilder's averages of gains and losses; c counts moves. 0 where nothing ever moved. Block 2."""
     s[at] = wilder_nb(s[at], max(move, 0.0), c, n)

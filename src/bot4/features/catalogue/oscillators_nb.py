@@ -17,10 +17,11 @@ from bot4.features.ring_nb import (
     roll_nb,
 )
 from bot4.features.window_nb import ema_nb, wilder_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 
-@kernel
+@inlined
 def place_nb(s: Vector, at: int, n: int, c: float, x: Vector) -> float:
     """Where the close stands in the range of n bars, 0 to 100; 0 where there is no range. Block 4 n + 4."""
     high = highest_nb(s, at, n, c, x[HIGH])

@@ -51,7 +51,7 @@ FEATURES: Final = (
         "percentrank",
         "statistics",
         k.percentrank_step_nb,
-        "share in percent of the n closes before that do not lie above this one; costs O(n)",
+        "share in percent of the n closes before that lie below this one; costs O(n)",
         "any textbook",
         lambda p: _n(p) + 2,
         lambda p: _n(p) + 1,

@@ -9,14 +9,15 @@ from bot4.features.ring_nb import (
     VOLUME,
     Vector,
     back_nb,
-    highest_nb,
-    lowest_nb,
+    highest_at_nb,
+    lowest_at_nb,
     moments_nb,
     nan_nb,
     push_nb,
     ratio_nb,
 )
 from bot4.features.window_nb import log_ratio_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 
@@ -26,8 +27,8 @@ def extreme_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     n = int(p[0])
     c = s[0]
     s[0] = c + 1.0
-    high = highest_nb(s, 1, n, c, x[CLOSE])
-    low = lowest_nb(s, 3 + 2 * n, n, c, x[CLOSE])
+    high = highest_at_nb(s, 1, n, c, x[CLOSE])
+    low = lowest_at_nb(s, 3 + 2 * n, n, c, x[CLOSE])
     nan_nb(out)
     if c >= n - 1:
         out[0] = high
@@ -90,13 +91,13 @@ def percentile_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
 
 @kernel
 def percentrank_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
-    """Share in percent of the n closes before that do not lie above this one; costs O(n)."""
+    """Share in percent of the n closes before that lie below this one; costs O(n)."""
     n = int(p[0])
     warm = s[0] >= n
     s[0] += 1.0
     below = 0
     for i in range(n):
-        below += 1 if s[2 + i] <= x[CLOSE] else 0
+        below += 1 if s[2 + i] < x[CLOSE] else 0
     push_nb(s, 1, n, x[CLOSE])
     out[0] = 100.0 * below / n if warm else math.nan
 
@@ -141,7 +142,7 @@ def _centre_pair_nb(s: Vector, at: int, n: int, a: float, b: float) -> None:
         s[at + 4] += d * e
 
 
-@kernel
+@inlined
 def pair_sums_nb(s: Vector, at: int, n: int, a: float, b: float) -> tuple[float, float, float]:
     """Sums over n pairs of squared deviations of a, of b, and of their product.
 

@@ -9,7 +9,9 @@ from bot4.features.ring_nb import (
     TS,
     Vector,
     back_nb,
+    highest_at_nb,
     highest_nb,
+    lowest_at_nb,
     lowest_nb,
     nan_nb,
     push_nb,
@@ -17,10 +19,11 @@ from bot4.features.ring_nb import (
     when_nb,
 )
 from bot4.features.window_nb import ema_nb, true_range_nb, wilder_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 
-@kernel
+@inlined
 def _direct_nb(s: Vector, x: Vector, n: float) -> float:
     """Wilder's sums of directional movement and true range; returns the bar's number.
 
@@ -44,7 +47,7 @@ def _direct_nb(s: Vector, x: Vector, n: float) -> float:
     return float(c)
 
 
-@kernel
+@inlined
 def _strength_nb(s: Vector) -> float:
     """DX: distance of both directions over their sum; the one before (s[7]) where there is none."""
     if s[6] > 0.0:
@@ -132,8 +135,8 @@ def aroon_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     c = s[0]
     s[0] = c + 1.0
     size = n + 1
-    highest_nb(s, 1, size, c, x[HIGH])
-    lowest_nb(s, 3 + 2 * size, size, c, x[LOW])
+    highest_at_nb(s, 1, size, c, x[HIGH])
+    lowest_at_nb(s, 3 + 2 * size, size, c, x[LOW])
     nan_nb(out)
     if c < n:
         return

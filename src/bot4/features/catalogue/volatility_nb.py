@@ -20,6 +20,7 @@ from bot4.features.ring_nb import (
     slope_nb,
 )
 from bot4.features.window_nb import ema_nb, log_ratio_nb, true_range_nb, wilder_nb
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 _FOUR_LN2 = 4.0 * math.log(2.0)
@@ -148,7 +149,7 @@ def mass_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
         out[0] = total
 
 
-@kernel
+@inlined
 def _relative_nb(p: Vector, s: Vector, x: Vector) -> float:
     """Dorsey's relative volatility, NaN until warm. Memory: inputs, last close, up, down, moments of p[1]."""
     m = int(p[1])

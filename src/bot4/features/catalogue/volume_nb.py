@@ -146,13 +146,13 @@ def vwap_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
 def _weigh_nb(s: Vector, x: Vector, k: float, out: Vector) -> None:
     """Volume-weighted typical price since the start and bands k deviations from it; see `session_vwap`."""
     price = (x[HIGH] + x[LOW] + x[CLOSE]) / 3.0
+    if s[1] == 0.0:
+        s[2] = price  # the first volume sets the mean exactly, so its bands have no width
     s[1] += x[VOLUME]
     if s[1] > 0.0:
         d = price - s[2]
         s[2] += d * x[VOLUME] / s[1]
         s[3] += x[VOLUME] * d * (price - s[2])
-    else:
-        s[2] = price
     band = k * math.sqrt(max(s[3], 0.0) / s[1]) if s[1] > 0.0 else 0.0
     out[0] = s[2]
     out[1] = s[2] + band
