@@ -1,4 +1,7 @@
-"""Microstructure features against independent oracles: numpy and scipy over the whole history, formulas by hand."""
+"""Microstructure features (spread_nb, impact_nb, flow_nb, book_shape_nb, queue_nb) against independent oracles.
+
+numpy and scipy over the whole history, formulas worked by hand.
+"""
 
 import itertools
 import math
