@@ -14,7 +14,6 @@ from bot4.features.micro.windows_nb import (
     one_deviation_nb,
     one_mean_nb,
     one_push_nb,
-    one_z_nb,
     pair_count_nb,
     pair_mean_x_nb,
     pair_mean_y_nb,
@@ -63,9 +62,11 @@ def rolling_step_nb(
     one_push_nb(state, 0, window, x[0])
     if state[0] < window:
         return
-    out[0] = one_mean_nb(state, 0, window)
-    out[1] = one_deviation_nb(state, 0, window)
-    out[2] = one_z_nb(state, 0, window, x[0])
+    mean = one_mean_nb(state, 0, window)
+    deviation = one_deviation_nb(state, 0, window)
+    out[0] = mean
+    out[1] = deviation
+    out[2] = (x[0] - mean) / deviation if deviation > 1e-13 * abs(mean) else 0.0
 
 
 @kernel

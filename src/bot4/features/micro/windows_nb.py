@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bot4.kernels.inline_nb import inlined
 from bot4.kernels.jit_nb import kernel
 
 DWARFS: Final = 1e3  # a leaving value this many times the rest has eaten 3 of its 15 digits
@@ -65,7 +66,7 @@ def sum_mean_nb(s: np.ndarray[Any, Any], at: int, window: int) -> float:
     return float(s[at + 1] / window)
 
 
-@kernel
+@inlined
 def one_push_nb(s: np.ndarray[Any, Any], at: int, window: int, value: float) -> None:
     """Push a finite value into the rolling mean and deviation at `at`."""
     n = s[at + _N]
@@ -105,20 +106,20 @@ def _one_afresh_nb(s: np.ndarray[Any, Any], at: int, window: int) -> None:
     s[at + _1_SQUARES] = second
 
 
-@kernel
+@inlined
 def one_mean_nb(s: np.ndarray[Any, Any], at: int, window: int) -> float:
     """Mean of the values in the window (of those seen while it fills)."""
     return float(s[at + _1_BASE] + s[at + _1_SUM] / max(min(s[at + _N], float(window)), 1.0))
 
 
-@kernel
+@inlined
 def one_deviation_nb(s: np.ndarray[Any, Any], at: int, window: int) -> float:
     """Population deviation of the values in the window."""
     n = max(min(s[at + _N], float(window)), 1.0)
     return math.sqrt(max(s[at + _1_SQUARES] - s[at + _1_SUM] * s[at + _1_SUM] / n, 0.0) / n)
 
 
-@kernel
+@inlined
 def one_z_nb(s: np.ndarray[Any, Any], at: int, window: int, value: float) -> float:
     """(value - mean) / population deviation, 0 where the window does not vary beyond rounding."""
     mean = one_mean_nb(s, at, window)
