@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bot4.features.declare import BAR
+from helpers import micro_rows
 
 Maker = Callable[[int, int], np.ndarray]
 
@@ -28,4 +29,4 @@ def bars(n: int, seed: int) -> np.ndarray:
     return np.column_stack((open_, high, low, close, volume, ts, buy, trades))
 
 
-MAKERS: dict[str, Maker] = {BAR.name: bars}
+MAKERS: dict[str, Maker] = {BAR.name: bars, **micro_rows.MAKERS}

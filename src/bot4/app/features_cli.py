@@ -17,9 +17,10 @@ BarFile = Annotated[Path | None, typer.Option(help="Bar file, CSV or parquet.")]
 Instrument = Annotated[str | None, typer.Option(help="Instrument, where the data set holds several.")]
 
 
-def _run(function: str, as_json: bool, **arguments: Any) -> None:
+def _run(function: str, as_json: bool, module: str = "features", **arguments: Any) -> None:
     """Call the command's function and print what it returns."""
-    result = getattr(import_module("bot4.app.commands.features"), function)(as_json=as_json, **arguments)
+    command = import_module(f"bot4.app.commands.{module}")
+    result = getattr(command, function)(as_json=as_json, **arguments)
     if as_json and result is not None:
         print(json.dumps(result, allow_nan=False, indent=2))
 
@@ -78,3 +79,40 @@ def features_gallery(
 ) -> None:
     """Draw the docs page of all features."""
     _run("gallery", as_json, bars=bars, out=out, limit=limit)
+
+
+@features_app.command("matrix")
+def features_matrix(
+    out: Annotated[Path, typer.Option(help="Folder for the matrix (must be new or empty).")],
+    data: Data = None,
+    bars: Annotated[
+        list[str] | None, typer.Option(help="SYMBOL=FILE, bars as csv or parquet; may be repeated.")
+    ] = None,
+    columns: Annotated[int, typer.Option(min=1, help="Number of columns.")] = 1000,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Threads; they share the features.")] = 2,
+    partition: Annotated[str, typer.Option(help="A folder a day or a month.")] = "month",
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="Which instruments; all that have bars if not named.")
+    ] = None,
+    reference: Annotated[str, typer.Option(help="Instrument that others are set beside: BTC-USDT.")] = "",
+    series: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE@DELAY: a series and how long after its time it is known."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a wide table for training: point in time, Parquet by instrument and month, a manifest."""
+    _run(
+        "matrix",
+        as_json,
+        module="feature_matrix",
+        data=data,
+        bars=bars or [],
+        out=out,
+        columns=columns,
+        jobs=jobs,
+        partition=partition,
+        instruments=instrument or [],
+        reference=reference,
+        series=series or [],
+    )

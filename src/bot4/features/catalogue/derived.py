@@ -1,0 +1,106 @@
+"""Declarations of columns made of other columns."""
+
+from typing import Final
+
+from bot4.features.declare import INF, Declaration, Output, Param
+from bot4.features.derived_nb import (
+    bar_parts_step_nb,
+    interaction_step_nb,
+    lag_step_nb,
+    over_step_nb,
+    place_step_nb,
+    rolling_step_nb,
+)
+from bot4.features.micro.windows_nb import one_size, pair_size
+from bot4.features.rows import SERIES, TWO
+
+FEATURES: Final = (
+    Declaration(
+        "lagged",
+        "derived",
+        lag_step_nb,
+        "value some rows ago, and the change since",
+        "definition",
+        state=lambda p: 2 + int(p[0]),
+        warmup=lambda p: int(p[0]) + 1,
+        params=(Param("lag", 1),),
+        outputs=(Output("value", "of the column"), Output("change", "of the column")),
+        inputs=SERIES,
+        oracle="numpy shift",
+    ),
+    Declaration(
+        "rolling",
+        "derived",
+        rolling_step_nb,
+        "mean, population deviation and z-score",
+        "definition",
+        state=lambda p: one_size(int(p[0])),
+        warmup=lambda p: int(p[0]),
+        params=(Param("n", 20, 2),),
+        outputs=(
+            Output("mean", "of the column"),
+            Output("deviation", "of the column", 0.0, INF),
+            Output("z", "1"),
+        ),
+        inputs=SERIES,
+        oracle="numpy mean and deviation",
+    ),
+    Declaration(
+        "place",
+        "derived",
+        place_step_nb,
+        "place between least and greatest, 0.5 where flat",
+        "definition; queues by Lemire 2006",
+        state=lambda p: 5 + 4 * int(p[0]),
+        warmup=lambda p: int(p[0]),
+        params=(Param("n", 60, 2),),
+        outputs=(Output("", "1", 0.0, 1.0),),
+        inputs=SERIES,
+        oracle="numpy minimum and maximum",
+    ),
+    Declaration(
+        "together",
+        "derived",
+        interaction_step_nb,
+        "product of the two columns' z-scores (each bounded to 5), and their correlation",
+        "definition",
+        state=lambda p: pair_size(int(p[0])),
+        warmup=lambda p: int(p[0]),
+        params=(Param("n", 60, 2),),
+        outputs=(Output("product", "1", -25.0, 25.0), Output("correlation", "1", -1.0, 1.0)),
+        inputs=TWO,
+        oracle="numpy",
+    ),
+    Declaration(
+        "over",
+        "derived",
+        over_step_nb,
+        "a over b less 1; NaN where b is not above 0",
+        "definition",
+        state=lambda p: 1,
+        warmup=lambda p: 1,
+        outputs=(Output("", "ratio"),),
+        inputs=TWO,
+        sparse=True,
+        oracle="numpy",
+    ),
+    Declaration(
+        "bar_parts",
+        "bar",
+        bar_parts_step_nb,
+        "log return, log range, body and wicks over the range, log of 1 + volume",
+        "definition",
+        state=lambda p: 2,
+        warmup=lambda p: 1,
+        outputs=(
+            Output("return", "log"),
+            Output("range", "log", 0.0, INF),
+            Output("body", "ratio", -1.0, 1.0),
+            Output("upper", "ratio", 0.0, 1.0),
+            Output("lower", "ratio", 0.0, 1.0),
+            Output("volume", "log", 0.0, INF),
+        ),
+        sparse=True,
+        oracle="numpy",
+    ),
+)

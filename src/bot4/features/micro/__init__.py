@@ -1,0 +1,1 @@
+"""Microstructure: what trades and the book say about liquidity, information and intent."""
