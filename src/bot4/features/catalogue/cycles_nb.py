@@ -22,7 +22,7 @@ def _transform_nb(s: Vector, at: int, scale: float) -> float:
     """Hilbert transform of the newest of the seven values at `at`."""
     far = _A * s[at] - _A * s[at + 6]
     near = _B * s[at + 2] - _B * s[at + 4]
-    return (far + near) * scale
+    return float((far + near) * scale)
 
 
 @inlined
