@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENTRY = ROOT / "engine" / "loop_nb.py"
 """The module whose compilation is most of a first run."""
 
-_KEEP = 6  # folders of one module, the newest; checkouts of several branches share the cache
+_KEEP = 12  # folders of one module, the newest; checkouts of several branches share the cache
 
 
 # by pattern: parsing every source would take a second of each start

@@ -1,8 +1,8 @@
 """Step kernels of Ehlers' cycles ("Rocket Science for Traders", 2001), by TA-Lib's rules.
 
 The transform starts where TA-Lib starts it (bar 12 or 37), so values agree from the first one on. Memory,
-from s[0]: inputs; period; smoothed period; I2; Q2; re; im; I1; Q1. Then the last seven values of each,
-newest first: smoothed price from 10, detrended from 18, I1 from 26, Q1 from 34. Four prices from 42.
+from s[0]: inputs; 1 period; 2 smoothed period; 3 I2; 4 Q2; 5 re; 6 im; 7 I1; 8 Q1; then seven values each,
+newest first: smoothed price from 10, detrended from 18, I1 from 26, Q1 from 34; four prices from 42.
 """
 
 import math
@@ -22,7 +22,8 @@ def _transform_nb(s: Vector, at: int, scale: float) -> float:
     """Hilbert transform of the newest of the seven values at `at`."""
     far = _A * s[at] - _A * s[at + 6]
     near = _B * s[at + 2] - _B * s[at + 4]
-    return float((far + near) * scale)
+    both: float = (far + near) * scale
+    return both
 
 
 @inlined
