@@ -43,6 +43,7 @@ def put(state):
     row = s.control[0]
     row["mode"], row["killed"], row["enabled"] = mode, killed, enabled
     row["mode_since"] = 100 - (COOLDOWN if over else 0)
+    row["reconciled"] = 1  # ledger and venue agree: what is modelled here is the operator's side
     return s
 
 
