@@ -12,6 +12,7 @@ import asyncio
 import json
 import shutil
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -195,7 +196,9 @@ class Live:
 
     async def ready(self):
         """Compared with the venue, the market there."""
-        await asyncio.wait({asyncio.ensure_future(self.begun.wait()), self.job}, return_when="FIRST_COMPLETED")
+        await asyncio.wait(
+            {asyncio.ensure_future(self.begun.wait()), self.job}, return_when="FIRST_COMPLETED"
+        )
         if self.job.done():
             self.job.result()
         await self.until(lambda: self.control["reconciled"] == 1, "agreement")
@@ -299,9 +302,7 @@ class Stack:
 
     def task(self, *, adopt=False, sets=()):
         settings = self.settings(sets)
-        return Task(
-            (self.symbol,), settings, choose(self.strategy), load(None), 7, self.folder, adopt, None
-        )
+        return Task((self.symbol,), settings, choose(self.strategy), load(None), 7, self.folder, adopt, None)
 
     @asynccontextmanager
     async def session(self, *, adopt=False, sets=(), lease=None, venue=None):
@@ -322,6 +323,14 @@ class Stack:
         finally:
             self.job.cancel()
             await asyncio.gather(self.job, return_exceptions=True)
+
+    async def second(self, folder, lease=None):
+        """Another instance of bot4 on the same account; whatever comes of it."""
+        clock = SystemClock()
+        task = replace(self.task(), folder=folder, duration_ns=1)
+        switch = KillSwitch(self.base / "stop2", clock, self.alarm, max_missed=600)
+        around = Surroundings(clock, self.alarm, switch, lambda *shown: None, lease=lease)
+        return await trade(self.adapter(), task, around)
 
     @asynccontextmanager
     async def killed(self, **more):
@@ -370,7 +379,9 @@ async def exchange_of(kind, folder: Path, *, mid="50000", lots=None, held=0, **c
     make = perp_market if kind == "perp" else spot_market
     market = make("BTC", "0.10", "0.001" if kind == "perp" else "0.00001")
     if changes:
-        market = market.__class__(**{**{f: getattr(market, f) for f in market.__dataclass_fields__}, **changes})
+        market = market.__class__(
+            **{**{f: getattr(market, f) for f in market.__dataclass_fields__}, **changes}
+        )
     depth = lots if lots is not None else int(Decimal(5) / market.lot)
     pond = Pond(began, int(Decimal(mid) / market.tick), depth)
     exchange = exchange_on([market], pond, 7, began)
