@@ -19,6 +19,7 @@ import numpy as np
 
 from bot4.engine.build import Plan
 from bot4.engine.live import LiveDriver
+from bot4.engine.parts_nb import tradable_nb
 from bot4.execution.adopt import BOOKED
 from bot4.execution.desk import Desk
 from bot4.execution.lease import Lease
@@ -247,7 +248,9 @@ class LiveSession:
         table = self._engine.orders.table
         live = ~np.isin(table["status"], (ST_NONE, ST_FILLED, ST_CANCELED, ST_REJECTED))
         if killed:
-            return bool(live.any() or (self._engine.ledger.positions["qty"] != 0).any())
+            return bool(live.any()) or any(
+                tradable_nb(self._engine.core[0], inst) for inst in range(len(self._symbols))
+            )
         return bool((live & ((table["flags"] & OF_REDUCE_ONLY) == 0)).any())
 
     # --- what comes in -----------------------------------------------------------------------------------
