@@ -113,7 +113,7 @@ class Pond:
         levels = [(self.mid - 1, self.bids, c.FLAG_BID), (self.mid + 1, self.asks, 0)]
         for k in range(2, 6):
             # the last level changes with each step, so that there is always news of the book
-            size = self.deep + (self.n % 2 if k == 5 else 0)
+            size = self.deep + (self.n % 2 if k == 5 and self.deep else 0)
             if size:
                 levels += [(self.mid - k, size, c.FLAG_BID), (self.mid + k, size, 0)]
         block = np.zeros(len(levels) + 1, EVENT_DTYPE)

@@ -17,7 +17,7 @@ from bot4.execution.tracked import Tracked
 
 
 def presses(t: Tracked, mark: int) -> bool:
-    """Whether the order is to leave now: at market, a stop that fired, or a target that `mark` has reached."""
+    """Whether it is to leave now: at market, a stop that fired, or a target that `mark` has reached."""
     if t.stop_price and not t.triggered:
         return False
     return t.triggered or not t.price or (mark > 0 and (mark - t.price) * t.side <= 0)
