@@ -341,7 +341,7 @@ class Drill:
             return False
         self.score.recovery_s.append((said["at"] - trader.born) / NS["s"])
         self.score.folded += said["folded"]
-        self._judge(self.books.compare(said))
+        self._judge(self.books.compare())
         return True
 
     def _judge(self, found: tuple[list[str], list[str]]) -> None:
