@@ -42,9 +42,9 @@ from bot4.ports.alarm import FakeAlarm
 from bot4.ports.intents import FakeIntents
 from bot4.ports.venue import NotFound, NotSent, OrderRejected, OutcomeUnknown, Throttled, VenueUnreachable
 from bot4.ports.venue_fake import OPEN, FakeExchange
-from bot4.safety.gate import sealed
 from bot4.safety.breaker import Breaker, Rule
 from bot4.safety.breaker import Level as Stops
+from bot4.safety.gate import sealed
 
 LOT, TICK = PERP.lot, PERP.tick
 SECOND = 10**9

@@ -1,14 +1,11 @@
 """A live session in a test: served exchange on loopback, the real adapter, desk, engine, journal."""
 
 import asyncio
-import json
 import sys
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
-import numpy as np
 
 from bot4.app import config
 from bot4.app.trading import Surroundings, Task, trade
@@ -44,6 +41,8 @@ SETS = (
     "live.wind_down=3s",
     "live.settle_time=5s",
     "live.not_found_time=200ms",
+    "panic.latency=1m",
+    "panic.stale_after=1m",
 )
 STRATEGY = '''
 from bot4.strategies.api import Strategy
@@ -83,7 +82,10 @@ class LiveScene:
         task = Task(symbols, settings, self.chosen, load(None), 7, self.folder, adopt, None)
         self.switch = KillSwitch(self.folder.parent / "stop", self.clock, self.alarm, max_missed=600)
         self.session = None
-        around = Surroundings(self.clock, self.alarm, self.switch, self._show)
+        health = getattr(self.venue, "health", None)
+        around = Surroundings(
+            self.clock, self.alarm, self.switch, self._show, health=health and health.state
+        )
         self.job = asyncio.create_task(trade(self.venue, task, around))
         try:
             await self.until(
@@ -146,7 +148,7 @@ class LiveScene:
         return self.exchange.open_orders(CANARY[0])
 
     def stops(self):
-        return [o for o in self.open_orders() if o.request.stop]
+        return [o for o in self.open_orders() if o.request.stop_price]
 
     def refused(self, reason):
         """How many orders the engine's gate refused for `reason`."""

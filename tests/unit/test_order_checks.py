@@ -17,12 +17,14 @@ from bot4.execution.guard import Guard, Plan, Turnover
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import tracked_from
 from bot4.model import codes_nb as c
+from bot4.model.values import Rate
 from bot4.ports.alarm import FakeAlarm
 from bot4.ports.venue import Rules
 
 D = Decimal
 RULES = Rules(PERP, "trading", price_up=D("1.05"), price_down=D("0.95"), market_max_qty=D(10))
 REF = D(60000)
+NO_PLAN = Plan()
 
 
 def reason(quantity="0.1", price="60000", rules=RULES, ref=REF, **more):
@@ -95,12 +97,14 @@ def test_f4_3_exit_and_stop_are_checked_before_the_entry():
 
 @pytest.mark.parametrize("size", ["10", "1", "0.1", "0.01", "1000"])
 def test_f7_1_exposure_equals_the_intent_within_a_lot(size):
-    rules = Rules(replace(PERP, lot=D("0.001")), "trading", contract_size=D(size))
+    made = replace(PERP, contract=D(size))
     base = D("12.3456789")
-    units = f.contracts_for(rules, base)
-    got = units * rules.contract_size
-    assert 0 <= base - got < rules.instrument.lot * rules.contract_size
-    assert f.notional(rules, units, REF) == got * REF
+    units = made.round_qty_down(base)
+    got = units.to_decimal() * made.contract
+    assert 0 <= base - got < made.lot * made.contract
+    assert f.notional(Rules(made, "trading"), units.to_decimal(), REF) == got * REF
+    row = made.record(8, Rate.of("0"), Rate.of("0"), 1)[0]  # the engine counts the same
+    assert int(row["money_mult"]) * units.lots * 600_000 == got * REF * 10**8
 
 
 def test_f7_2_a_changed_meaning_is_named():
@@ -158,10 +162,10 @@ def test_no_self_trade_in_random_orders_of_two_strategies(policy):
 # --- the guard --------------------------------------------------------------------------------------
 
 
-def guarded(row, live=(), mark=PRICE, guard=None, now=0, plan=Plan(), **settings):
+def guarded(row, live=(), mark=PRICE, guard=None, now=0, plan=NO_PLAN, instrument=PERP, **settings):
     alarm = FakeAlarm()
     guard = guard or Guard(DeskSettings(**settings), alarm)
-    lane = SimpleNamespace(book=SimpleNamespace(instrument=PERP), live=list(live), price=mark)
+    lane = SimpleNamespace(book=SimpleNamespace(instrument=instrument), live=list(live), price=mark)
     return guard.reason(tracked_from(row[0], "x", 0, None), lane, plan, now), alarm
 
 
@@ -206,6 +210,8 @@ def test_the_guard_tries_stop_and_target_before_the_entry():
 
 def test_the_guard_counts_contracts():
     guard = Guard(DeskSettings(), FakeAlarm())
-    guard.learn([replace(RULES, contract_size=D(1000))])
-    assert guarded(order_row(1), guard=guard)[0] == c.R_MAX_ORDER  # 0.1 x 1000 x 60000
+    many = replace(RULES, instrument=replace(PERP, contract=D(1000)), contract_size=D(1000))
+    guard.learn([many])
+    assert guarded(order_row(1), guard=guard, instrument=many.instrument)[0] == c.R_MAX_ORDER
+    assert guarded(order_row(1), guard=guard)[0] == c.R_OK  # 1000SHIB: the price is for the thousand
     assert "contract size" in guard.learn([RULES])[PERP.symbol]

@@ -329,6 +329,48 @@ SETTINGS: tuple[Setting, ...] = (
         10**9,
         600 * 10**9,
     ),
+    _S(
+        "live.rules_interval",
+        "duration",
+        "5m",
+        "the venue's filters are read anew this often; a changed contract, tick or lot stops new risk there",
+        10**8,
+        86400 * 10**9,
+    ),
+    _S(
+        "live.dead_man",
+        "duration",
+        "0s",
+        "the venue cancels the orders in its book when it hears nothing for so long; 0s: not used",
+        0,
+        3600 * 10**9,
+    ),
+    _S(
+        "panic.slippage",
+        "fraction",
+        "3 %",
+        "a fill so much worse than its decision trips the switch",
+        1e-4,
+        1,
+    ),
+    _S(
+        "panic.stale_after",
+        "duration",
+        "500ms",
+        "so long without anything from a market that is being quoted trips the switch",
+        10**7,
+        3600 * 10**9,
+    ),
+    _S("panic.spread_times", "number", "3", "a spread of so many times its median pauses the symbol", 1, 1e6),
+    _S("panic.error_rate", "fraction", "10 %", "failed calls within 60 s that trip the switch", 0.001, 1),
+    _S(
+        "panic.latency",
+        "duration",
+        "1s",
+        "median round trip within 10 s that trips the switch",
+        10**6,
+        3600 * 10**9,
+    ),
 )
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

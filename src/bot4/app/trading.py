@@ -21,6 +21,7 @@ from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.agreement import balance_of
 from bot4.live.recovery import Recovered, recover
 from bot4.live.session import Figures, LiveSession, Parts, Rhythm
+from bot4.live.watch import Watch
 from bot4.model.errors import ConfigError, SafetyError, StorageError
 from bot4.model.instrument import Instrument
 from bot4.model.times import NS, duration_ns
@@ -28,7 +29,7 @@ from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.journal import FakeJournal
-from bot4.ports.venue import Venue
+from bot4.ports.venue import Rules, Venue
 from bot4.research.backtest import plan_for
 from bot4.research.session import (
     Chosen,
@@ -43,9 +44,11 @@ from bot4.research.session import (
     model_of,
 )
 from bot4.safety.killswitch import KillSwitch
+from bot4.safety.panic import Limits
 from bot4.storage.anchors import HourlyAnchor
 from bot4.storage.intents import FileIntents
 from bot4.storage.journal import FileJournal, JournalReader
+from bot4.venues.health import Health
 
 BAR = 60 * NS["s"]
 
@@ -74,6 +77,7 @@ class Surroundings:
     show: Callable[[Session, Desk, Figures], None]
     attach: Callable[[Session, HourlyAnchor | None], None] = lambda session, anchor: None
     control: Callable[[], None] = lambda: None
+    health: Callable[[], Health] | None = None  # the venue's grade, where its adapter keeps one
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Started:
     settings: Config
     epochs: list[dict[str, int]]
     recovered: Recovered | None
+    known: tuple[Rules, ...]  # the instruments as the journal's first run found them
 
 
 @contextmanager
@@ -120,7 +125,7 @@ def warm(settings: Config, chosen: Chosen, count: int) -> None:
     BinanceParsers().parser("WUSDT", 0, some[0]).parse(b"")
 
 
-async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Instrument, ...]:
+async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Rules, ...]:
     rules = {r.instrument.symbol: r for r in await venue.rules()}
     found = []
     for symbol in symbols:
@@ -130,13 +135,14 @@ async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Instrume
             raise ConfigError(f"{venue.name} does not list {symbol}; it lists {near}")
         if rule.status != "trading":
             raise ConfigError(f"{symbol} cannot be traded now: {venue.name} says that it is {rule.status}")
-        found.append(rule.instrument)
+        found.append(rule)
     return tuple(found)
 
 
 async def _new(venue: Venue, task: Task, clock: Clock) -> Started:
     """A new journal: instruments and capital as the venue states them."""
-    instruments = await _instruments(venue, task.symbols)
+    rules = await _instruments(venue, task.symbols)
+    instruments = tuple(rule.instrument for rule in rules)
     quotes = {i.quote for i in instruments}
     if len(quotes) != 1:
         raise ConfigError(f"one account holds one currency, the instruments are quoted in {sorted(quotes)}")
@@ -165,11 +171,12 @@ async def _new(venue: Venue, task: Task, clock: Clock) -> Started:
         "last": None,
         "venues": [venue.name],
         "bars": False,
+        "contract_sizes": {rule.instrument.symbol: str(rule.contract_size) for rule in rules},
     }
     meta = describe_live(describe("live", settings.to_json(), plan, task.chosen, task.model, data), 1, 1)
     journal = FileJournal(task.folder, fsync=settings["journal.fsync"])
     session = assemble(meta, settings.values, plan, task.chosen, task.model, journal)
-    return Started(session, journal, settings, [{"epoch": 1, "first_order": 1}], None)
+    return Started(session, journal, settings, [{"epoch": 1, "first_order": 1}], None, rules)
 
 
 def _continued(venue: Venue, task: Task) -> Started:
@@ -200,7 +207,22 @@ def _continued(venue: Venue, task: Task) -> Started:
     journal.append(port.META, epoch_block(**epochs[-1]))
     journal.commit()
     session = assemble(meta, settings.values, plan, chosen, model, journal, engine=engine)
-    return Started(session, journal, settings, epochs, found)
+    sizes = meta["data"].get("contract_sizes", {})
+    known = tuple(
+        Rules(i, "trading", Decimal(sizes[i.symbol])) for i in plan.instruments if i.symbol in sizes
+    )
+    return Started(session, journal, settings, epochs, found, known)
+
+
+def panic_limits(settings: Config) -> Limits:
+    """When the session stops by itself."""
+    return Limits(
+        slippage=settings["panic.slippage"],
+        stale_ns=settings["panic.stale_after"],
+        spread_times=settings["panic.spread_times"],
+        error_rate=settings["panic.error_rate"],
+        latency_ns=settings["panic.latency"],
+    )
 
 
 async def trade(venue: Venue, task: Task, around: Surroundings) -> dict[str, Any]:
@@ -237,7 +259,20 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
             not_found_ns=settings["live.not_found_time"], reconcile_ns=settings["live.reconcile_interval"]
         ),
     )
+    desk.learn(started.known)
     desk.learn(await venue.rules())
+    watch = Watch(
+        driver,
+        desk,
+        [i.symbol for i in session.plan.instruments],
+        around.switch,
+        started.journal,
+        around.clock,
+        around.alarm,
+        panic_limits(settings),
+        around.health,
+    )
+    desk.watcher = watch
     anchor = HourlyAnchor(started.journal, around.clock.now_ns())
     around.attach(session, anchor)
     live = LiveSession(
@@ -259,9 +294,12 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
                 snapshot_ns=settings["live.snapshot_interval"],
                 settle_ns=settings["live.settle_time"],
                 wind_down_ns=settings["live.wind_down"],
+                rules_ns=settings["live.rules_interval"],
+                dead_man_ns=settings["live.dead_man"] if venue.capabilities.dead_man_switch else 0,
             ),
             show=lambda figures: around.show(session, desk, figures),
             control=around.control,
+            watch=watch,
         )
     )
     begin = around.clock.monotonic_ns()

@@ -371,8 +371,9 @@ class Desk:
         begin = self._clock.monotonic_ns()
         answer = await self._settled(lane, ask, calls[ask.verb])
         lost = isinstance(answer, OutcomeUnknown | VenueUnreachable)
-        if lost or not isinstance(answer, NotSent):  # what never left says nothing of the venue
-            self.watcher.called(not lost, self._clock.monotonic_ns() - begin)
+        if not isinstance(answer, NotSent):  # what never left says nothing of the venue
+            reason = answer.reason if isinstance(answer, VenueError) else R_OK
+            self.watcher.called(not lost, self._clock.monotonic_ns() - begin, reason)
         return answer
 
     async def _settled(self, lane: Lane, ask: Ask, call: Callable[[], Awaitable[Answer]]) -> Answer:

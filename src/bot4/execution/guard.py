@@ -102,8 +102,7 @@ class Guard:
                 self._tell(instrument.symbol, reason, "the venue would refuse the stop or the exit: no entry")
             if reason != R_OK:
                 return reason
-        size = rules.contract_size if rules is not None else Decimal(1)
-        worth = quantity * size * max(reference, price or reference)
+        worth = quantity * instrument.contract * max(reference, price or reference)
         if worth > self._settings.order_cap:
             return self._tell(
                 instrument.symbol, R_MAX_ORDER, f"an order of {worth:f} is above the absolute cap"

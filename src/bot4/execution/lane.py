@@ -255,7 +255,7 @@ class Lane(OrderNews):
             self._lose(t, now, R_TIMEOUT if reason == R_DUPLICATE else reason)
 
     def _kept_stop(self, t: Tracked, answer: VenueError, now: int) -> bool:
-        """A refused stop still protects: an exit if passed, else held here; not if nothing is left to protect."""
+        """A refused stop still protects, while there is a position: as an exit if passed, else held here."""
         if t.order is None or not t.is_stop or t.triggered or answer.reason == R_REDUCE_ONLY:
             return False
         if answer.reason == R_TRIGGER_NOW:

@@ -20,7 +20,6 @@ from bot4.live.session import Figures
 from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
 from bot4.ports.secrets import ApiKey, FakeSecrets
-from bot4.ports.venue import Venue
 from bot4.research.session import Session, choose, load
 from bot4.safety.system_clock import SystemClock
 from bot4.venues.binance.endpoints import served_spot, served_usdm
@@ -30,6 +29,7 @@ from bot4.venues.binance.usdm import BinanceUsdm
 from bot4.venues.limits import Limit
 
 VENUES = ("binance-usdm", "binance-spot")
+Adapter = BinanceSpot | BinanceUsdm
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -48,7 +48,7 @@ def port_of(endpoint: str) -> tuple[str, int]:
     return host, port
 
 
-def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Venue:
+def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Adapter:
     """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
 
     `limits` where the exchange does not have those that Binance documents.
@@ -139,7 +139,13 @@ def trade_here(
     with controls(settings) as control, LiveView(quiet=as_json) as view:
         screen = Screen(view, chosen.spec, None if duration is None else duration / 1e9)
         around = Surroundings(
-            SystemClock(), control.alarm, control.switch, screen.show, control.attach, control.look
+            SystemClock(),
+            control.alarm,
+            control.switch,
+            screen.show,
+            control.attach,
+            control.look,
+            health=there.health.state,
         )
         document = asyncio.run(trade(there, task, around))
     document = {**figures(folder), **document, "journal": str(folder)}
