@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
@@ -16,6 +17,8 @@ from bot4.engine.build import Plan, new_engine, new_simulator
 from bot4.engine.live import LiveDriver
 from bot4.engine.live_frames import BinanceParsers
 from bot4.execution.desk import Desk
+from bot4.execution.lease import Lease
+from bot4.execution.preflight import Wanted
 from bot4.execution.settings import DeskSettings
 from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.agreement import balance_of
@@ -51,6 +54,7 @@ from bot4.storage.journal import FileJournal, JournalReader
 from bot4.venues.health import Health
 
 BAR = 60 * NS["s"]
+WATCH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Surroundings:
     show: Callable[[Session, Desk, Figures], None]
     attach: Callable[[Session, HourlyAnchor | None], None] = lambda session, anchor: None
     control: Callable[[], None] = lambda: None
+    lease: Lease | None = None
     health: Callable[[], Health] | None = None  # the venue's grade, where its adapter keeps one
 
 
@@ -108,6 +113,44 @@ def sole_writer(folder: Path) -> Iterator[None]:
                 f"another process trades from {folder}; stop it first, or name another folder"
             ) from None
         yield
+
+
+@asynccontextmanager
+async def sole_trader(lease: Lease | None) -> AsyncIterator[None]:
+    """Hold the account's lease; SafetyError when another instance trades. A silent one is watched first."""
+    if lease is None:
+        yield
+        return
+    while why := lease.acquire():
+        if lease.rival_lives:
+            raise SafetyError(why)
+        await asyncio.sleep(WATCH_S)
+    try:
+        yield
+    finally:
+        lease.release()
+
+
+def desk_settings(settings: Config) -> DeskSettings:
+    """The desk's constants, as far as they can be set."""
+    return DeskSettings(
+        not_found_ns=settings["live.not_found_time"],
+        unknown_alarm_ns=settings["live.unknown_alarm"],
+        reconcile_ns=settings["live.reconcile_interval"],
+        order_cap=settings["live.order_cap"],
+        turnover_cap=settings["live.turnover_cap"],
+        turnover_ns=settings["live.turnover_time"],
+    )
+
+
+def _wanted(settings: Config, instruments: tuple[Instrument, ...]) -> dict[str, Wanted]:
+    """How each instrument is to be traded; ConfigError when the leverage cannot carry what risk allows."""
+    leverage, most = settings["live.leverage"], settings["risk.max_leverage"]
+    if leverage < most:
+        raise ConfigError(
+            f"live.leverage = {leverage} is below risk.max_leverage = {most:g}; raise it, or lower the other"
+        )
+    return {i.symbol: Wanted(leverage, settings["live.margin"]) for i in instruments}
 
 
 def warm(settings: Config, chosen: Chosen, count: int) -> None:
@@ -228,16 +271,22 @@ def panic_limits(settings: Config) -> Limits:
 async def trade(venue: Venue, task: Task, around: Surroundings) -> dict[str, Any]:
     """Trade on `venue` until the time is up or the switch trips; the results, as for any run."""
     with sole_writer(task.folder):
+        async with sole_trader(around.lease):
+            return await _connected(venue, task, around)
+
+
+async def _connected(venue: Venue, task: Task, around: Surroundings) -> dict[str, Any]:
+    """Begin or go on, with connection and journal closed at the end."""
+    try:
+        await venue.connect()
+        fresh = not any(task.folder.glob("segment-*.b4j"))
+        started = await _new(venue, task, around.clock) if fresh else _continued(venue, task)
         try:
-            await venue.connect()
-            fresh = not any(task.folder.glob("segment-*.b4j"))
-            started = await _new(venue, task, around.clock) if fresh else _continued(venue, task)
-            try:
-                return await _run(venue, task, around, started)
-            finally:
-                started.journal.release()
+            return await _run(venue, task, around, started)
         finally:
-            await venue.close()
+            started.journal.release()
+    finally:
+        await venue.close()
 
 
 async def _run(venue: Venue, task: Task, around: Surroundings, started: Started) -> dict[str, Any]:
@@ -255,9 +304,7 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.clock,
         around.alarm,
         FileIntents(task.folder / "intents.b4i"),
-        DeskSettings(
-            not_found_ns=settings["live.not_found_time"], reconcile_ns=settings["live.reconcile_interval"]
-        ),
+        desk_settings(settings),
     )
     desk.learn(started.known)
     desk.learn(await venue.rules())
@@ -288,6 +335,8 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
             epochs=started.epochs,
             recovered=started.recovered,
             adopt=task.adopt,
+            wanted=_wanted(settings, session.plan.instruments),
+            lease=around.lease,
             rhythm=Rhythm(
                 timer_ns=session.plan.timer_ns,
                 reconcile_ns=settings["live.reconcile_interval"],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,12 +18,14 @@ from bot4.app.switch import controls
 from bot4.app.trading import Surroundings, Task, trade, warm
 from bot4.engine.live_frames import BinanceParsers
 from bot4.execution.desk import Desk
+from bot4.execution.lease import Lease
 from bot4.live.session import Figures
 from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
 from bot4.ports.secrets import ApiKey, FakeSecrets
 from bot4.research.session import Session, choose, load
 from bot4.safety.system_clock import SystemClock
+from bot4.storage.lease import FileLease
 from bot4.venues.binance.endpoints import served_spot, served_usdm
 from bot4.venues.binance.face import Wiring
 from bot4.venues.binance.spot import BinanceSpot
@@ -72,6 +76,30 @@ def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] 
     if name == "binance-usdm":
         return BinanceUsdm(served_usdm(port, host), wiring)
     return BinanceSpot(served_spot(port, host), wiring)
+
+
+def account_lease(venue: str, endpoint: str, owner: str) -> Lease:
+    """The place of the one instance that may trade the practice account of `owner`."""
+    host, port = port_of(endpoint)
+    clock = SystemClock()
+    here = socket.gethostname()
+    name = f"{here}:{os.getpid()}:{clock.now_ns()}"
+    folder = control_dir() / "leases" / f"{venue}-{host}-{port}-{owner}".replace(":", "_")
+    return Lease(FileLease(folder), name, clock, alive=lambda other: process_lives(other, here))
+
+
+def process_lives(name: str, here: str) -> bool | None:
+    """Whether the process of the instance `name` (host:process:start) lives; None when it is elsewhere."""
+    host, process, _ = name.rsplit(":", 2)
+    if host != here:
+        return None
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def notice(desk: Desk, live: Figures, now: int, steady: int) -> str:
@@ -145,6 +173,7 @@ def trade_here(
             screen.show,
             control.attach,
             control.look,
+            account_lease(there.name, endpoint, settings["live.owner"]),
             health=there.health.state,
         )
         document = asyncio.run(trade(there, task, around))
