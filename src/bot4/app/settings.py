@@ -356,6 +356,14 @@ SETTINGS: tuple[Setting, ...] = (
         600 * 10**9,
     ),
     _S(
+        "live.check_interval",
+        "duration",
+        "5s",
+        "live orders, stops among them, are looked for at the venue this often",
+        10**7,
+        600 * 10**9,
+    ),
+    _S(
         "live.rules_interval",
         "duration",
         "5m",

@@ -69,6 +69,7 @@ class Task:
     folder: Path
     adopt: bool
     duration_ns: int | None
+    pace: float = 1.0  # of regular questions, below 1 where so many instruments would ask too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +132,14 @@ async def sole_trader(lease: Lease | None) -> AsyncIterator[None]:
         lease.release()
 
 
-def desk_settings(settings: Config) -> DeskSettings:
-    """The desk's constants, as far as they can be set."""
+def desk_settings(settings: Config, pace: float) -> DeskSettings:
+    """The desk's constants, as far as they can be set; regular questions at `pace` of what is set."""
     return DeskSettings(
+        check_ns=int(settings["live.check_interval"] / pace),
+        poll_ns=int(NS["s"] / pace),
         not_found_ns=settings["live.not_found_time"],
         unknown_alarm_ns=settings["live.unknown_alarm"],
-        reconcile_ns=settings["live.reconcile_interval"],
+        reconcile_ns=int(settings["live.reconcile_interval"] / pace),
         order_cap=settings["live.order_cap"],
         turnover_cap=settings["live.turnover_cap"],
         turnover_ns=settings["live.turnover_time"],
@@ -304,7 +307,7 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.clock,
         around.alarm,
         FileIntents(task.folder / "intents.b4i"),
-        desk_settings(settings),
+        desk_settings(settings, task.pace),
     )
     desk.learn(started.known)
     desk.learn(await venue.rules())
@@ -339,7 +342,7 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
             lease=around.lease,
             rhythm=Rhythm(
                 timer_ns=session.plan.timer_ns,
-                reconcile_ns=settings["live.reconcile_interval"],
+                reconcile_ns=int(settings["live.reconcile_interval"] / task.pace),
                 snapshot_ns=settings["live.snapshot_interval"],
                 settle_ns=settings["live.settle_time"],
                 wind_down_ns=settings["live.wind_down"],

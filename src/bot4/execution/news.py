@@ -277,6 +277,8 @@ class OrderNews:
                 self._out.put(EV_ACK, self.index, x=t.id, ts_venue=ts_venue)
             t.acked = True
         elif effect is Effect.EMIT_CANCELED and not t.ended:
+            if t.is_stop and not t.cancel_wanted and self.book.holding.lots * t.side < 0:
+                self._tell("critical", t, "the venue ended this stop by itself; a new one is placed")
             self._out.put(EV_CANCELED, self.index, x=t.id, y=reason, ts_venue=ts_venue)
         elif effect is Effect.EMIT_REJECT and not t.ended:
             self._out.put(EV_REJECT, self.index, x=t.id, y=reason, ts_venue=ts_venue)
