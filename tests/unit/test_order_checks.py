@@ -42,7 +42,7 @@ def reason(quantity="0.1", price="60000", rules=RULES, ref=REF, **more):
         ("0.1", "63000", c.R_OK),
         ("0.1", "63000.1", c.R_PRICE_BAND),
         ("0.1", "57000", c.R_OK),
-        ("0.1", "56999.9", c.R_PRICE_BAND),
+        ("0.1", "56999.9", c.R_OK),  # a buy below is not against the market
         ("0.0005", "60000", c.R_QTY_LOT),
         ("0", "60000", c.R_QTY_LOT),
         ("0.001", "60000", c.R_OK),
@@ -54,6 +54,18 @@ def reason(quantity="0.1", price="60000", rules=RULES, ref=REF, **more):
 )
 def test_each_side_of_each_filter(quantity, price, expected):
     assert reason(quantity, price) == expected
+
+
+def test_the_band_of_spot_has_both_sides_and_bounds_triggers():
+    spot = replace(RULES, instrument=SPOT)
+    for price, expected in (("57000", c.R_OK), ("56999.9", c.R_PRICE_BAND), ("63000.1", c.R_PRICE_BAND)):
+        assert reason("0.1", price, rules=spot) == expected
+        assert reason("0.1", None, rules=spot, trigger=D(price)) == expected
+    assert reason("0.1", None, trigger=D(1000)) == c.R_OK  # a perpetual bounds limit prices only
+    assert reason("0.1", None, trigger=D("0.05")) == c.R_PRICE_TICK
+    sell = f.Draft(-1, D("0.1"), D("56999.9"))
+    assert f.order_reason(RULES, sell, REF) == c.R_PRICE_BAND
+    assert f.order_reason(RULES, replace(sell, price=D("63000.1")), REF) == c.R_OK
 
 
 def test_least_quantity_and_least_notional():
@@ -86,9 +98,11 @@ def test_status(status, closes, expected):
 
 def test_f4_3_exit_and_stop_are_checked_before_the_entry():
     entry = f.Draft(1, D("0.1"), REF)
-    assert f.plan_reason(RULES, entry, D(59000), D(61000), REF) == c.R_OK
-    assert f.plan_reason(RULES, entry, D(56000), None, REF) == c.R_EXIT_FILTER  # the stop is beyond the band
-    assert f.plan_reason(RULES, entry, D(59000), D(64000), REF) == c.R_EXIT_FILTER
+    banded = replace(RULES, instrument=SPOT)
+    assert f.plan_reason(banded, entry, D(59000), D(61000), REF) == c.R_OK
+    assert f.plan_reason(banded, entry, D(56000), None, REF) == c.R_EXIT_FILTER  # the stop is beyond the band
+    assert f.plan_reason(banded, entry, D(59000), D(64000), REF) == c.R_EXIT_FILTER
+    assert f.plan_reason(RULES, replace(entry, side=-1), D(61000), D(64000), REF) == c.R_EXIT_FILTER
     assert f.plan_reason(RULES, replace(entry, quantity=D("0.0001")), D(59000), None, REF) == c.R_QTY_LOT
     spot = Rules(replace(SPOT, min_notional=D(60)), "trading")
     assert f.plan_reason(spot, f.Draft(1, D("0.001"), REF), D(59000), None, REF) == c.R_EXIT_FILTER
@@ -201,10 +215,13 @@ def test_the_guard_refuses_by_rules_self_trade_and_missing_prices():
 
 def test_the_guard_tries_stop_and_target_before_the_entry():
     guard = Guard(DeskSettings(), alarm := FakeAlarm())
-    guard.learn([RULES])
-    assert guarded(order_row(1), guard=guard, plan=Plan(570_000, 630_000))[0] == c.R_OK
-    assert guarded(order_row(1), guard=guard, plan=Plan(569_999, 630_000))[0] == c.R_EXIT_FILTER
-    assert guarded(order_row(1), guard=guard, plan=Plan(570_000, 630_001))[0] == c.R_EXIT_FILTER
+    guard.learn([replace(RULES, instrument=SPOT)])
+    for plan, expected in (
+        (Plan(570_000, 630_000), c.R_OK),
+        (Plan(569_999, 630_000), c.R_EXIT_FILTER),
+        (Plan(570_000, 630_001), c.R_EXIT_FILTER),
+    ):
+        assert guarded(order_row(1), guard=guard, plan=plan, instrument=SPOT)[0] == expected
     assert len(alarm.told) == 1 and "stop or the exit" in alarm.told[0][1]
 
 
