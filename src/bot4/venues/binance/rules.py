@@ -94,7 +94,7 @@ def rules_of(info: SymbolInfo, venue: str, hours: int = 8) -> Rules:
     return Rules(
         instrument=instrument,
         status=_STATUS.get(info.status, "halted"),
-        contract_size=info.contract_size or size,
+        contract_size=(info.contract_size or Decimal(1)) * size,
         price_up=up,
         price_down=down,
         max_orders=(orders.max_num_orders or orders.limit) if orders is not None else None,
