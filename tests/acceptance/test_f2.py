@@ -16,10 +16,13 @@ from desk_scene import PERP, Scene, order_row, running
 from live_stack import Halting, exchange_of
 from virtual_time import run_virtual
 
-from bot4.execution.ids import parse_client_order_id
+from bot4.execution.lease import Lease
 from bot4.model import codes_nb as c
-from bot4.ports.venue import Capabilities, OrderRejected
+from bot4.model.errors import SafetyError
+from bot4.ports.lease import FakeLease
+from bot4.ports.venue import Capabilities
 from bot4.safety.gate import sealed
+from bot4.safety.system_clock import SystemClock
 
 ORDER = {"method": "POST", "path": "/fapi/v1/order"}
 LOOKS = ("order", "algoOrder", "openOrders", "openAlgoOrders", "userTrades")
@@ -129,7 +132,7 @@ async def test_f2_5_killed_around_the_send_the_intent_is_on_the_disk_and_the_res
     stack, arrives
 ):
     venue = Halting(stack.adapter(), after=arrives)
-    async with stack.killed(venue=venue) as live:
+    async with stack.killed(venue=venue, sets=["live.not_found_time=200ms"]) as live:
         await live.ready()
         venue.armed = True
         live.wish = [1.0]
@@ -139,7 +142,7 @@ async def test_f2_5_killed_around_the_send_the_intent_is_on_the_disk_and_the_res
     assert (stack.folder / "intents.b4i").stat().st_size > 0
     assert len(stack.orders()) == arrives
 
-    async with stack.session(sets=["live.not_found_time=200ms"]) as live:
+    async with stack.session() as live:
         await live.ready()
         await live.until(lambda: not live.desk.unknown and live.lots == stack.lots, "the look-up")
         assert live.lots == (10 if arrives else 0)
@@ -149,8 +152,9 @@ async def test_f2_5_killed_around_the_send_the_intent_is_on_the_disk_and_the_res
     assert stack.verified()
 
 
-async def test_f2_6_the_same_signal_twice_or_from_two_workers_makes_one_order(stack):
-    async with stack.session() as live:
+async def test_f2_6_the_same_signal_twice_or_from_two_workers_makes_one_order(stack, tmp_path):
+    store, clock = FakeLease(), SystemClock()
+    async with stack.session(lease=Lease(store, "first", clock)) as live:
         await live.enter()
         [row] = stack.sent(purpose=c.FOR_ENTRY)
         first = np.array([row])
@@ -159,19 +163,14 @@ async def test_f2_6_the_same_signal_twice_or_from_two_workers_makes_one_order(st
         second["id"] += 1000  # the same decision under another number
         live.desk.hand_over(second)
         await live.until(lambda: c.R_DUPLICATE in stack.events(c.EV_REJECT)["y"], "the refusal")
-        # another worker that knows nothing of the first: the venue has the id already
-        other = stack.adapter()
-        await other.connect()
-        [client_id] = {o.client_id for o in entries(stack)}
-        name = parse_client_order_id(client_id)
-        order = sealed(row, live.session.plan.instruments[0], name.owner, name.epoch)
-        assert order.client_order_id == client_id
-        with pytest.raises(OrderRejected) as refused:
-            await other.submit(order)
-        await other.close()
-        assert refused.value.reason == c.R_DUPLICATE
+        # a second worker: on the same journal, and on another one for the same account
+        with pytest.raises(SafetyError, match="another process trades"):
+            await stack.second(stack.folder)
+        with pytest.raises(SafetyError, match="first trades this account"):
+            await stack.second(tmp_path / "other", Lease(store, "second", clock, alive=lambda name: True))
         assert live.lots == stack.lots == 10
     assert len(entries(stack)) == 1
+    assert store.read() is None  # given back at the end
 
 
 @pytest.mark.parametrize("twins", [False, True])

@@ -12,6 +12,7 @@ import asyncio
 import json
 import shutil
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -114,7 +115,7 @@ class Pond:
         levels = [(self.mid - 1, self.bids, c.FLAG_BID), (self.mid + 1, self.asks, 0)]
         for k in range(2, 6):
             # the last level changes with each step, so that there is always news of the book
-            size = self.deep + (self.n % 2 if k == 5 else 0)
+            size = self.deep + (self.n % 2 if k == 5 and self.deep else 0)
             if size:
                 levels += [(self.mid - k, size, c.FLAG_BID), (self.mid + k, size, 0)]
         block = np.zeros(len(levels) + 1, EVENT_DTYPE)
@@ -327,6 +328,14 @@ class Stack:
         finally:
             self.job.cancel()
             await asyncio.gather(self.job, return_exceptions=True)
+
+    async def second(self, folder, lease=None):
+        """Another instance of bot4 on the same account; whatever comes of it."""
+        clock = SystemClock()
+        task = replace(self.task(), folder=folder, duration_ns=1)
+        switch = KillSwitch(self.base / "stop2", clock, self.alarm, max_missed=600)
+        around = Surroundings(clock, self.alarm, switch, lambda *shown: None, lease=lease)
+        return await trade(self.adapter(), task, around)
 
     @asynccontextmanager
     async def killed(self, **more):

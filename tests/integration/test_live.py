@@ -1,9 +1,14 @@
 """The live session against a venue in memory: start, kill at any place, restart, faults, agreement."""
 
 import asyncio
+import os
 import random
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from decimal import Decimal
+from unittest.mock import AsyncMock
 
 import numpy as np
 import pytest
@@ -11,11 +16,14 @@ from tests.helpers.fake_venue import SYMBOL, FakeVenue
 
 from bot4.app import config
 from bot4.app.commands.replay import replay
-from bot4.app.trading import Surroundings, Task, trade
+from bot4.app.commands.trade import account_lease, process_lives
+from bot4.app.trading import Surroundings, Task, sole_trader, trade
+from bot4.execution.lease import Lease
 from bot4.model import codes_nb as c
 from bot4.model.errors import ConfigError, SafetyError
 from bot4.ports import journal as port
 from bot4.ports.alarm import FakeAlarm
+from bot4.ports.lease import FakeLease, Holder
 from bot4.research.session import choose, load
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
@@ -71,6 +79,7 @@ class World:
         self.strategy = f"{file}:Flip"
         self.switch = None
         self.seen = []
+        self.lease = None
 
     def task(self, seconds, adopt=False, sets=()):
         settings = config.load(None, [*SETS, *sets, f"strategy.name={self.strategy}"])
@@ -94,7 +103,11 @@ class World:
             await steps(self)
 
         job = asyncio.create_task(
-            trade(self.venue, self.task(seconds, **kw), Surroundings(clock, self.alarm, self.switch, show))
+            trade(
+                self.venue,
+                self.task(seconds, **kw),
+                Surroundings(clock, self.alarm, self.switch, show, lease=self.lease),
+            )
         )
         driver = asyncio.create_task(drive())
         done, _ = await asyncio.wait({job, driver}, return_when=asyncio.FIRST_COMPLETED)
@@ -422,3 +435,80 @@ async def test_an_instrument_that_is_not_there_is_named(tmp_path):
     made.venue.wallet = Decimal(0)
     with pytest.raises(ConfigError, match="holds no USDT"):
         await trade(made.venue, task, around)
+
+
+async def test_one_instance_an_account_and_one_that_lost_its_place_adds_no_risk(world):
+    store, clock = FakeLease(), SystemClock()
+    world.lease = Lease(store, "first", clock)
+
+    async def steps(w):
+        await w.reconciled()
+        assert store.read().name == "first"
+        around = Surroundings(
+            clock,
+            w.alarm,
+            w.switch,
+            lambda *a: None,
+            lease=Lease(store, "second", clock, alive=lambda n: True),
+        )
+        other = replace(w.task(1), folder=w.folder.with_name("other"))
+        with pytest.raises(SafetyError, match="first trades this account"):
+            await trade(w.venue, other, around)
+        store.held = Holder("third", clock.now_ns())  # somebody took it by force
+        w.lease._written -= 20 * 10**9
+        await w.until(lambda: any("another instance" in text for _, text in w.alarm.told), "the alarm")
+        assert w.desk.blocked(SYMBOL) == c.R_KILLED
+        w.stop()
+
+    await world.run(steps)
+    assert store.read().name == "third"
+
+
+async def test_a_silent_holder_is_watched_before_its_place_is_taken(monkeypatch):
+    monkeypatch.setattr("bot4.app.trading.WATCH_S", 0.01)
+    store, clock = FakeLease(), SystemClock()
+    Lease(store, "dead", clock).acquire()
+    async with sole_trader(Lease(store, "next", clock, stale_ns=30_000_000)):
+        assert store.read().name == "next"
+    assert store.read() is None
+
+
+async def test_an_account_in_another_mode_than_wanted_is_refused(world):
+    account = world.venue.account
+    world.venue.account = hedged = AsyncMock(side_effect=lambda: account())
+
+    async def nothing(w):
+        await asyncio.sleep(60)
+
+    hedged.side_effect = [await account()] + [
+        replace(await account(), hedge_mode=True, can_withdraw=True)
+    ] * 9
+    with pytest.raises(SafetyError, match=r"hedge mode is on.*the key may withdraw"):
+        await world.run(nothing)
+    assert world.venue.submitted == []
+
+
+async def test_leverage_at_the_venue_must_carry_what_risk_allows(world):
+    async def nothing(w):
+        await asyncio.sleep(60)
+
+    with pytest.raises(ConfigError, match=r"live\.leverage = 1 is below risk\.max_leverage = 2"):
+        await world.run(nothing, sets=["risk.max_leverage=2"])
+
+
+def test_a_process_lives_is_gone_or_is_elsewhere():
+    assert process_lives(f"here:{os.getpid()}:1", "here") is True
+    assert process_lives("elsewhere:1:1", "here") is None
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    assert process_lives(f"here:{child.pid}:1", "here") is False
+    assert process_lives("here:1:1", "here") is True  # not ours to signal, perhaps, but there
+
+
+def test_an_account_has_one_lease(tmp_path, monkeypatch):
+    monkeypatch.setenv("BOT4_CONTROL_DIR", str(tmp_path))
+    one, two = (account_lease("binance-usdm", "http://127.0.0.1:9", "main") for _ in range(2))
+    assert one.acquire() == "" and "trades this account" in two.acquire() and two.rival_lives
+    assert account_lease("binance-spot", "http://127.0.0.1:9", "main").acquire() == ""
+    one.release()
+    assert two.acquire() == ""

@@ -459,6 +459,33 @@ def test_f9_7_the_second_instance_refuses_and_takes_over_only_what_is_dead():
     assert store.read() is None and first.acquire() == ""
 
 
+def test_what_is_surely_known_of_a_holder_decides():
+    store, clock, lives = FakeLease(), FakeClock(10**18), {"a": True}
+    first, second = (Lease(store, name, clock, alive=lives.get) for name in ("a", "b"))
+    assert first.acquire() == ""
+    assert second.acquire() != "" and second.rival_lives  # waiting is of no use
+    lives["a"] = None
+    second = Lease(store, "b", clock, alive=lives.get)
+    assert second.acquire() != "" and not second.rival_lives  # it may be dead: watch it
+    clock.advance(1 * SECOND)
+    first.beat()
+    assert second.acquire() != "" and second.rival_lives
+    lives["a"] = False
+    assert second.acquire() == ""  # its process is gone: no waiting at all
+
+
+def test_keeping_a_lease_beats_when_it_is_time_to():
+    store, clock = FakeLease(), FakeClock(10**18)
+    lease = Lease(store, "a", clock)
+    assert not lease.keep()
+    lease.acquire()
+    beat = store.read()
+    clock.advance(9 * SECOND)
+    assert lease.keep() and store.read() == beat
+    clock.advance(1 * SECOND)
+    assert lease.keep() and store.read() != beat
+
+
 def test_a_race_for_the_lease_has_one_winner():
     class Race(FakeLease):
         def swap(self, old, new):

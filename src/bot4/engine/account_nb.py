@@ -14,7 +14,11 @@ from bot4.model.codes_nb import EV_ADOPT, EV_CASH, EV_RECONCILED, EV_STREAM, FOR
 
 @kernel
 def adopted_nb(s: Any, inst: int, qty: int, price: int) -> None:
-    """Take over a position as the venue states it, with stop and target at the emergency distance."""
+    """Take over a position as the venue states it.
+
+    A plan that is there for this side stays; without one stop and target stand at the emergency distance.
+    """
+    planned = s["positions"][inst]["qty"] * qty > 0 and s["inst"][inst]["stop"] > 0
     if adopt_nb(ledger_of(s), s["spec"], inst, qty, price, s["clock"][CK_NOW]) == 0:
         return
     row = s["inst"][inst]
@@ -22,7 +26,7 @@ def adopted_nb(s: Any, inst: int, qty: int, price: int) -> None:
     if qty == 0:
         row["stop"] = 0
         row["target"] = 0
-    else:
+    elif not planned:
         anchor_nb(s, inst, FOR_QUOTE, qty)
     row["protect"] = 1
 

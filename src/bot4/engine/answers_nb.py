@@ -6,7 +6,7 @@ import numpy as np
 
 from bot4.engine.decide_nb import cancel_intent_nb
 from bot4.engine.layout_nb import CK_ANOMALIES, CK_FILLS, CK_NOW, N_INTENTS
-from bot4.engine.parts_nb import ledger_of, orders_of
+from bot4.engine.parts_nb import ledger_of, orders_of, tradable_nb
 from bot4.execution.orders_nb import (
     find_nb,
     on_ack_nb,
@@ -71,7 +71,7 @@ def fill_nb(s: Any, events: np.ndarray, i: int, slot: int) -> None:
     purpose = int(np.int64(order["purpose"]))
     price = e["price"]
     qty = e["qty"]
-    before = s["positions"][inst]["qty"]
+    before = tradable_nb(s, inst)
     if on_fill_nb(orders_of(s), e["x"], price, qty, e["y"], e["ts_local"], e["seq"]) < 0:
         s["clock"][CK_ANOMALIES] += 1
         return

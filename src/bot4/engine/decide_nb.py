@@ -30,7 +30,7 @@ from bot4.engine.layout_nb import (
     X_POSITION,
     X_TIME,
 )
-from bot4.engine.parts_nb import book_features_of, book_of, ledger_of, orders_of, risk_of
+from bot4.engine.parts_nb import book_features_of, book_of, ledger_of, orders_of, risk_of, tradable_nb
 from bot4.execution.orders_nb import pending_nb
 from bot4.features.book_nb import update_depth_nb
 from bot4.features.update_nb import fold_bar_nb
@@ -341,7 +341,7 @@ def act_nb(s: Any, inst: int, score: float) -> None:
     p = s["params"][0]
     explain_start_nb(s, inst, score)
     s["fused"][inst, FU_SCORE] = score
-    qty = s["positions"][inst]["qty"]
+    qty = tradable_nb(s, inst)
     if qty == 0:
         if pending_nb(orders_of(s), inst, BUY) + pending_nb(orders_of(s), inst, SELL) > 0:
             record_nb(s, inst, D_BUSY, R_OK, 0, 0)

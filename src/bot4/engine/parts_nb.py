@@ -20,6 +20,17 @@ from bot4.safety.gate_nb import SafetyState
 
 
 @kernel
+def tradable_nb(s: Any, inst: int) -> int:
+    """Signed lots of the position; 0 when it is dust: on spot, worth less than the venue's least order."""
+    qty = s["positions"][inst]["qty"]
+    spec = s["spec"][inst]
+    if spec["kind"] != 0 or qty == 0:
+        return int(qty)
+    worth = abs(qty) * s["inst"][inst]["mark"] * spec["money_mult"]
+    return 0 if 0 < worth < spec["min_notional"] else int(qty)
+
+
+@kernel
 def book_of(s: Any) -> BookState:
     """The books."""
     return BookState(Ladder(s["sides"]), s["top"], s["pending"])

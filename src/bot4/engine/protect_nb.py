@@ -6,7 +6,7 @@ import numpy as np
 
 from bot4.engine.decide_nb import cancel_intent_nb, intent_nb
 from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, N_EQUITY, N_INTENTS
-from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of
+from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of, tradable_nb
 from bot4.execution.bracket_nb import sync_bracket_nb
 from bot4.execution.orders_nb import open_count_nb
 from bot4.kernels.jit_nb import kernel
@@ -42,7 +42,7 @@ def bracket_nb(s: Any, inst: int) -> None:
         orders_of(s),
         s["spec"][inst],
         inst,
-        s["positions"][inst]["qty"],
+        tradable_nb(s, inst),
         row["stop"],
         row["target"],
         s["intents"],
@@ -82,7 +82,7 @@ def reduce_nb(s: Any, inst: int, qty: int) -> None:
 def flatten_nb(s: Any, reason: int) -> None:
     """Emergency: cancel everything, close everything; repeated by the timer until it is true."""
     for inst in range(s["spec"].shape[0]):
-        qty = abs(s["positions"][inst]["qty"])
+        qty = abs(tradable_nb(s, inst))
         row = s["inst"][inst]
         cancel_all_nb(s, inst, reason, False)
         row["flatten"] = reason if qty > 0 else 0
@@ -155,7 +155,7 @@ def timer_nb(s: Any) -> None:
     risk_modes_nb(s, equity)
     emergency = s["control"][0]["mode"] == MODE_EMERGENCY
     for inst in range(s["spec"].shape[0]):
-        held = s["positions"][inst]["qty"] != 0
+        held = tradable_nb(s, inst) != 0
         if emergency and (held or open_count_nb(orders_of(s), inst) > 0):
             flatten_nb(s, s["control"][0]["mode_reason"])
             break

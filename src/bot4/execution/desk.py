@@ -27,7 +27,7 @@ from bot4.execution.idempotency import Intents, intent_key
 from bot4.execution.ids import client_order_id
 from bot4.execution.lane import Lane
 from bot4.execution.outbox import Outbox
-from bot4.execution.protection import NakedTime, PassedStops, covered
+from bot4.execution.protection import NakedTime, PassedStops, covered, dust
 from bot4.execution.reconcile import Reconciliation
 from bot4.execution.reconciler import Reconciler, lots_held
 from bot4.execution.settings import DeskSettings
@@ -146,6 +146,7 @@ class Desk:
                 alarm,
                 owner,
                 lookup=venue.capabilities.client_id_lookup,
+                locks=not venue.capabilities.reduce_only,
                 done=self._done,
             )
             self.lanes.append(lane)
@@ -494,7 +495,7 @@ class Desk:
         lots = lane.book.holding.lots
         orders = lane.live
         naked = self.naked[lane.symbol]
-        bare = abs(lots) - covered(lots, orders)
+        bare = 0 if dust(lane.book.instrument, lots, lane.price) else abs(lots) - covered(lots, orders)
         if naked.look(bare, now) > self.settings.naked_limit_ns and not naked.told:
             naked.told = True
             self._alarm.tell(

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bot4.execution.asks import Answer, Ask, Line, Sweep, Verb
+from bot4.execution.coins import in_the_way, presses, rank, waits
 from bot4.execution.fills import TradeBook
 from bot4.execution.lifecycle import Event, State
 from bot4.execution.match import Ambiguous, Found, Lost, match_lost
@@ -35,6 +36,7 @@ from bot4.model.codes_nb import (
     R_NOT_FOUND,
     R_OK,
     R_REDUCE_ONLY,
+    R_SIBLING,
     R_TIMEOUT,
     R_TRIGGER_NOW,
 )
@@ -55,7 +57,10 @@ from bot4.safety.gate import triggered
 
 
 class Lane(OrderNews):
-    """The orders of one instrument, on their way to the venue and back; `lookup`: by client id."""
+    """The orders of one instrument, on their way to the venue and back.
+
+    `lookup`: the venue finds orders by client id. `locks`: a working sell locks its coins (`coins`).
+    """
 
     def __init__(
         self,
@@ -68,11 +73,13 @@ class Lane(OrderNews):
         owner: str,
         *,
         lookup: bool = True,
+        locks: bool = False,
         done: Callable[[str], None] = lambda client_id: None,
     ) -> None:
         super().__init__(index, book, settings, breaker, outbox, alarm, owner, done)
         self.polling = False
         self._lookup = lookup
+        self._locks = locks
         self._risk: deque[Tracked] = deque()
         self._sweep_busy = False
         self._sweep_tries = 0
@@ -145,12 +152,15 @@ class Lane(OrderNews):
             times += [t.due for t in self._live.values() if t.due is not None and not t.busy]
         else:
             queue = self._urgent if line is Line.URGENT else self._risk
-            times = [t.ready for t in queue if not t.busy]
+            times = [t.ready for t in queue if not t.busy and not self._waits(t)]
         return max(0, min(times, default=now + self._settings.check_ns) - now)
 
     def _next_command(self, queue: deque[Tracked], now: int, wall: int) -> Ask | None:
-        for t in list(queue):
+        for t in sorted(queue, key=self._turn):
             if t.busy or t.ready > now:
+                continue
+            if self._waits(t):
+                self._make_room(t, now)
                 continue
             queue.remove(t)
             if not t.live:
@@ -171,6 +181,17 @@ class Lane(OrderNews):
                 t.cancels += 1
                 return Ask(Verb.CANCEL, now, t.client_id)
         return None
+
+    def _turn(self, t: Tracked) -> int:
+        return rank(t, self._mark) if self._locks else 0
+
+    def _waits(self, t: Tracked) -> bool:
+        return self._locks and t.reduce_only and waits(t, self.book.holding.lots, self.live, self._mark)
+
+    def _make_room(self, t: Tracked, now: int) -> None:
+        if presses(t, self._mark):
+            for other in in_the_way(self.live, self._mark):
+                self.cancel(other.id, R_SIBLING, now)
 
     def _stale_reason(self, t: Tracked, now: int) -> int:
         if t.reduce_only:

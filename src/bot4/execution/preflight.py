@@ -81,7 +81,8 @@ async def _instrument(venue: Venue, symbol: str, wanted: Wanted, held: PositionR
         return Finding(name, True, f"{held.leverage}x {held.margin_mode}")
     if held is not None and held.quantity != 0:
         text = f"{held.leverage}x {held.margin_mode} with a position open, wanted {wanted.leverage}x "
-        return Finding(name, False, f"{text}{wanted.margin}: close it, or configure what is there")
+        there = f"live.leverage = {held.leverage} and live.margin = {held.margin_mode}"
+        return Finding(name, False, f"{text}{wanted.margin}: close it, or set {there}")
     try:
         read = await venue.set_leverage(symbol, wanted.leverage, wanted.margin)
     except VenueError as error:

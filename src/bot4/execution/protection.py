@@ -15,6 +15,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from bot4.execution.lifecycle import State
 from bot4.execution.tracked import Tracked
+from bot4.model.instrument import Instrument
 
 CONFIRMED = (State.WORKING, State.PARTIAL, State.CANCELING)
 BUCKETS_NS = tuple(10**k for k in range(6, 13))
@@ -26,6 +27,12 @@ def exit_price(mark: int, side: int, slippage: Decimal) -> int:
     if side > 0:
         return max(1, int((mark * (1 + slippage)).to_integral_value(ROUND_FLOOR)))
     return max(1, int((mark * (1 - slippage)).to_integral_value(ROUND_CEILING)))
+
+
+def dust(instrument: Instrument, lots: int, price: int) -> bool:
+    """Whether a spot position, at `price` ticks (0: not known), is too small to be sold by itself."""
+    worth = abs(lots) * price * instrument.grid
+    return instrument.kind == "spot" and 0 < worth < instrument.min_notional
 
 
 def covered(position: int, orders: Sequence[Tracked]) -> int:

@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from bot4.execution.fills import trade_number
 from bot4.execution.ids import parse_client_order_id
+from bot4.execution.protection import dust
 from bot4.model.codes_nb import R_ADL, R_ADOPTED, R_LIQUIDATED, R_NETWORK, R_RECONCILED
 from bot4.model.instrument import Instrument
 from bot4.model.values import plain
@@ -245,9 +246,7 @@ def reconcile(local: Local, remote: Remote, *, starting: bool) -> Reconciliation
 def _dust(local: Local, remote: Remote, lots: int) -> list[Difference]:
     """A position too small to be sold by itself: declared, and not tried again."""
     instrument = local.instrument
-    price = remote.mark or local.average
-    worth = abs(lots) * price * instrument.grid
-    if lots == 0 or price == 0 or instrument.kind != "spot" or worth >= instrument.min_notional:
+    if not dust(instrument, lots, remote.mark or local.average):
         return []
     least = plain(instrument.min_notional)
     text = f"{plain(lots * instrument.lot)} are worth less than the minimal order of {least}"

@@ -19,6 +19,7 @@ import numpy as np
 
 from bot4.engine.build import Plan
 from bot4.engine.live import LiveDriver
+from bot4.engine.parts_nb import tradable_nb
 from bot4.execution.adopt import BOOKED
 from bot4.execution.desk import Desk
 from bot4.execution.lease import Lease
@@ -136,6 +137,7 @@ class LiveSession:
         self._snapshot_at = parts.driver.folded
         self._reconcile_due = 0
         self._was_up = True
+        self._compared = False  # the start has compared, or tried to
         self._agreed = False  # ledger and venue have agreed once: the start is over
         self._lost_lease = False
         self._since = parts.driver.now  # the journal's last instant: trades since then may be news
@@ -213,6 +215,8 @@ class LiveSession:
             for symbol, count in self._p.desk.unknown.items()
         ]
         await self.reconcile()
+        self._compared = True
+        self.hand_over()
 
     async def _trade(self, begin: int, duration_ns: int | None) -> str:
         p = self._p
@@ -259,12 +263,19 @@ class LiveSession:
         table = self._engine.orders.table
         live = ~np.isin(table["status"], (ST_NONE, ST_FILLED, ST_CANCELED, ST_REJECTED))
         if killed:
-            return bool(live.any() or (self._engine.ledger.positions["qty"] != 0).any())
+            return bool(live.any()) or any(
+                tradable_nb(self._engine.core[0], inst) for inst in range(len(self._symbols))
+            )
         return bool((live & ((table["flags"] & OF_REDUCE_ONLY) == 0)).any())
 
     # --- what comes in -----------------------------------------------------------------------------------
     def hand_over(self) -> None:
-        """Give the desk every order that is on the disk and was not given yet."""
+        """Give the desk every order that is on the disk and was not given yet.
+
+        A start compares first: what was liquidated or closed meanwhile needs no stop.
+        """
+        if not self._compared:
+            return
         rows = self._p.driver.take()
         if len(rows):
             self.figures.orders_sent += len(rows)
@@ -396,7 +407,8 @@ class LiveSession:
     async def _admitted(self) -> bool:
         """Whether the account is as it must be; False while that is not known, SafetyError when it is not."""
         p = self._p
-        findings = await preflight(p.venue, p.wanted, has_journal=p.recovered is not None or p.adopt)
+        owner = int(self._engine.ledger.account[0]["n_adopted"]) > 0 or self._engine.orders.table["id"].any()
+        findings = await preflight(p.venue, p.wanted, has_journal=p.adopt or bool(owner))
         wrong = [finding for finding in findings if not finding.passed]
         refused = [f"{finding.name}: {finding.text}" for finding in wrong if not finding.unknown]
         if refused:
