@@ -386,6 +386,7 @@ def live_document(desk: Desk, figures: Figures) -> dict[str, Any]:
         "lag_ms": round(figures.lag_ns / 1e6, 3),
         "snapshots": figures.snapshots,
         "feed_breaks": figures.feed_breaks,
+        "venue": figures.venue,
         "orders_sent": figures.orders_sent,
     }
 

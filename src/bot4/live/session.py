@@ -92,6 +92,7 @@ class Figures:
     snapshots: int = 0
     orders_sent: int = 0
     feed_breaks: int = 0
+    venue: str = "unknown"  # the venue's grade, in words
     unanswered: int = 0  # questions about the account that got no answer yet
     cash_booked: int = 0  # money units that came or went outside trading
 
@@ -338,6 +339,7 @@ class LiveSession:
         p = self._p
         while True:
             p.switch.beat()
+            self.figures.venue = p.watch.grade.name.lower()
             self._keep_lease()
             p.driver.timer(p.clock.now_ns())
             self.hand_over()

@@ -135,7 +135,7 @@ def notice(desk: Desk, live: Figures, now: int, steady: int) -> str:
     return (
         f"epoch {live.epoch}   unknown orders {unknown}   without stop {naked:.1f} s   "
         f"lag {live.lag_ns / 1e6:.0f} ms   "
-        f"private stream {'up' if desk.stream_up else 'DOWN'}   agreed {agreed}"
+        f"private stream {'up' if desk.stream_up else 'DOWN'}   agreed {agreed}   venue {live.venue}"
     )
 
 
