@@ -65,6 +65,8 @@ SETS = (
     "live.not_found_time=30s",
     "live.settle_time=2s",
     "live.wind_down=2s",
+    "panic.latency=1m",
+    "panic.stale_after=1m",
 )
 STRATEGY = '''
 import json
@@ -313,8 +315,11 @@ class Stack:
         self.switch = KillSwitch(self.base / "stop", clock, self.alarm, max_missed=600)
         task = self.task(adopt=adopt, sets=sets)
         warm(task.settings, task.chosen, 1)
-        around = Surroundings(clock, self.alarm, self.switch, live.show, lease=lease)
-        self.job = asyncio.create_task(trade(venue or self.adapter(), task, around))
+        venue = venue or self.adapter()
+        around = Surroundings(
+            clock, self.alarm, self.switch, live.show, lease=lease, health=venue.health.state
+        )
+        self.job = asyncio.create_task(trade(venue, task, around))
         try:
             yield live
             if not self.job.done():

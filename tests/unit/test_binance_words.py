@@ -14,6 +14,7 @@ from bot4.ports.venue import (
     OrderRejected,
     OutcomeUnknown,
     Throttled,
+    Unsupported,
     VenueUnreachable,
 )
 from bot4.venues.binance.endpoints import SPOT, USDM, polls
@@ -21,7 +22,7 @@ from bot4.venues.binance.errors import Answer, error_of
 from bot4.venues.binance.orders import algo_report, forced_reason, report_of, trade_of, type_of
 from bot4.venues.binance.rules import Listing, contract_unit, plain_step
 from bot4.venues.binance.wire import AlgoReply, ExchangeInfo, OrderReply, TradeReply
-from bot4.venues.limits import predict_weight
+from bot4.venues.limits import predict_weight, slowed
 from bot4.venues.quirks import QUIRKS, harmless, quirk
 
 SPOT_INFO = """{"symbols":[
@@ -104,7 +105,7 @@ def test_units_of_many_coins():
         (400, -1013, "Filter failure: LOT_SIZE", OrderRejected, VenueUnreachable, c.R_QTY_LOT),
         (400, -1013, "Filter failure: NOTIONAL", OrderRejected, VenueUnreachable, c.R_MIN_NOTIONAL),
         (400, -2019, "Margin is insufficient.", OrderRejected, VenueUnreachable, c.R_MARGIN),
-        (400, -4120, "Order type not supported", OrderRejected, VenueUnreachable, c.R_UNCHECKED),
+        (400, -4120, "Order type not supported", Unsupported, VenueUnreachable, c.R_UNCHECKED),
         (400, -9999, "something new", OrderRejected, VenueUnreachable, c.R_VENUE),
         (400, -2011, "Unknown order sent.", NotFound, NotFound, c.R_NOT_FOUND),
         (400, -2013, "Order does not exist.", NotFound, NotFound, c.R_NOT_FOUND),
@@ -205,12 +206,14 @@ def test_prices_keep_all_their_digits():
     assert report.reason == c.R_IOC
 
 
-def test_predicted_weight_of_both_products(capsys):
+def test_predicted_weight_of_both_products():
     for product, limit in (("spot", 6000), ("usdm", 2400)):
-        for n in (1, 10, 50):
-            print(product, n, predict_weight(polls(product), n))
+        for n in (1, 10):
             assert predict_weight(polls(product), n) < 0.8 * limit
-    assert "usdm 50" in capsys.readouterr().out
+        pace = slowed(polls(product), 100, limit)
+        assert 0.1 <= pace < 1.0
+        slow = polls(product, pace, 12 * pace)
+        assert predict_weight(slow, 100) < 0.8 * limit + 0.2 * 100 * 50  # book snapshots keep their pace
 
 
 def test_quirks_are_data_with_a_test_each():

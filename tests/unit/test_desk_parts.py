@@ -2,7 +2,6 @@
 
 import itertools
 import sys
-from collections import deque
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from desk_scene import PERP, PRICE, order_row, stop_row
 
-from bot4.execution.breaker import Breaker
 from bot4.execution.fills import Holding, TradeBook, trade_number
 from bot4.execution.funding import MINUTE, carry, funding_advice
 from bot4.execution.idempotency import Intents, intent_key
@@ -21,7 +19,7 @@ from bot4.execution.lease import Lease
 from bot4.execution.lifecycle import LIVE, TABLE, Effect, Event, State, step
 from bot4.execution.match import Ambiguous, Found, Lost, Nothing, match_lost
 from bot4.execution.outbox import Outbox
-from bot4.execution.preflight import LeverageChange, Wanted, fresh_start, preflight
+from bot4.execution.preflight import Wanted, fresh_start, preflight
 from bot4.execution.protection import NakedTime, PassedStops, covered, exit_price, held_here
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import tracked_from, worst_exposure
@@ -167,25 +165,7 @@ def test_an_intent_file_that_cannot_be_used_is_told(tmp_path):
         store.append([IntentRecord("k", "c", "pending", 0)])
 
 
-# --- breaker, settings, outbox -------------------------------------------------------------------------
-
-
-def test_the_breaker_counts_only_the_same_refusal_in_a_row():
-    told = []
-    breaker = Breaker(3, 100, told.append)
-    for reason in (1, 1, 2, 2):
-        breaker.refused(reason, 0)
-    breaker.worked()
-    breaker.refused(2, 0), breaker.refused(2, 0)
-    assert not breaker.is_open
-    breaker.refused(2, 10)
-    assert breaker.is_open and len(told) == 1
-    breaker.look(109)
-    assert breaker.is_open
-    breaker.look(110)
-    assert not breaker.is_open
-    breaker.refused(2, 111)
-    assert breaker.is_open and breaker.opened == 2
+# --- settings, outbox -------------------------------------------------------------------------
 
 
 def test_retries_are_linear_then_slow_and_capped_with_bounded_jitter():
@@ -448,22 +428,6 @@ async def test_f7_3_hedge_mode_open_positions_and_silence_refuse():
         account(always={"set_leverage": VenueUnreachable("x", 0)}, leverage={PERP.symbol: (9, "cross")})
     )
     assert not found[f"leverage {PERP.symbol}"][0]
-
-
-async def test_f7_4_leverage_is_restored_unless_the_order_stands():
-    venue = account(leverage={PERP.symbol: (3, "isolated")})
-    before = (await venue.account()).positions[0]
-    async with LeverageChange(venue, before, Wanted(5, "isolated")) as change:
-        assert venue.leverage[PERP.symbol] == (5, "isolated")
-    assert venue.leverage[PERP.symbol] == (3, "isolated") and change.restored
-    async with LeverageChange(venue, before, Wanted(5, "isolated")) as change:
-        change.keep()
-    assert venue.leverage[PERP.symbol] == (5, "isolated")
-    venue.script["set_leverage"] = deque(["ok", "ignored", "ok", "unreachable"])
-    for _ in range(2):
-        async with LeverageChange(venue, before, Wanted(7, "isolated")) as change:
-            pass
-        assert not change.restored
 
 
 async def test_f3_9_a_start_without_a_journal_refuses_open_positions():

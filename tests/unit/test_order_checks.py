@@ -1,10 +1,11 @@
-"""Filters, caps, self-trades, nonces (E6, F4.3, F7, F9.1): each side of each bound."""
+"""Filters, caps, self-trades (E6, F4.3, F7, F9.1): each side of each bound."""
 
 import random
 import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,17 +13,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from desk_scene import PERP, PRICE, SPOT, order_row
 
 from bot4.execution import filters as f
-from bot4.execution.guard import Guard, Turnover
-from bot4.execution.nonces import NonceGuard
+from bot4.execution.guard import Guard, Plan, Turnover
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import tracked_from
 from bot4.model import codes_nb as c
+from bot4.model.values import Rate
 from bot4.ports.alarm import FakeAlarm
 from bot4.ports.venue import Rules
 
 D = Decimal
 RULES = Rules(PERP, "trading", price_up=D("1.05"), price_down=D("0.95"), market_max_qty=D(10))
 REF = D(60000)
+NO_PLAN = Plan()
 
 
 def reason(quantity="0.1", price="60000", rules=RULES, ref=REF, **more):
@@ -40,7 +42,7 @@ def reason(quantity="0.1", price="60000", rules=RULES, ref=REF, **more):
         ("0.1", "63000", c.R_OK),
         ("0.1", "63000.1", c.R_PRICE_BAND),
         ("0.1", "57000", c.R_OK),
-        ("0.1", "56999.9", c.R_PRICE_BAND),
+        ("0.1", "56999.9", c.R_OK),  # a buy below is not against the market
         ("0.0005", "60000", c.R_QTY_LOT),
         ("0", "60000", c.R_QTY_LOT),
         ("0.001", "60000", c.R_OK),
@@ -52,6 +54,18 @@ def reason(quantity="0.1", price="60000", rules=RULES, ref=REF, **more):
 )
 def test_each_side_of_each_filter(quantity, price, expected):
     assert reason(quantity, price) == expected
+
+
+def test_the_band_of_spot_has_both_sides_and_bounds_triggers():
+    spot = replace(RULES, instrument=SPOT)
+    for price, expected in (("57000", c.R_OK), ("56999.9", c.R_PRICE_BAND), ("63000.1", c.R_PRICE_BAND)):
+        assert reason("0.1", price, rules=spot) == expected
+        assert reason("0.1", None, rules=spot, trigger=D(price)) == expected
+    assert reason("0.1", None, trigger=D(1000)) == c.R_OK  # a perpetual bounds limit prices only
+    assert reason("0.1", None, trigger=D("0.05")) == c.R_PRICE_TICK
+    sell = f.Draft(-1, D("0.1"), D("56999.9"))
+    assert f.order_reason(RULES, sell, REF) == c.R_PRICE_BAND
+    assert f.order_reason(RULES, replace(sell, price=D("63000.1")), REF) == c.R_OK
 
 
 def test_least_quantity_and_least_notional():
@@ -84,9 +98,11 @@ def test_status(status, closes, expected):
 
 def test_f4_3_exit_and_stop_are_checked_before_the_entry():
     entry = f.Draft(1, D("0.1"), REF)
-    assert f.plan_reason(RULES, entry, D(59000), D(61000), REF) == c.R_OK
-    assert f.plan_reason(RULES, entry, D(56000), None, REF) == c.R_EXIT_FILTER  # the stop is beyond the band
-    assert f.plan_reason(RULES, entry, D(59000), D(64000), REF) == c.R_EXIT_FILTER
+    banded = replace(RULES, instrument=SPOT)
+    assert f.plan_reason(banded, entry, D(59000), D(61000), REF) == c.R_OK
+    assert f.plan_reason(banded, entry, D(56000), None, REF) == c.R_EXIT_FILTER  # the stop is beyond the band
+    assert f.plan_reason(banded, entry, D(59000), D(64000), REF) == c.R_EXIT_FILTER
+    assert f.plan_reason(RULES, replace(entry, side=-1), D(61000), D(64000), REF) == c.R_EXIT_FILTER
     assert f.plan_reason(RULES, replace(entry, quantity=D("0.0001")), D(59000), None, REF) == c.R_QTY_LOT
     spot = Rules(replace(SPOT, min_notional=D(60)), "trading")
     assert f.plan_reason(spot, f.Draft(1, D("0.001"), REF), D(59000), None, REF) == c.R_EXIT_FILTER
@@ -95,12 +111,14 @@ def test_f4_3_exit_and_stop_are_checked_before_the_entry():
 
 @pytest.mark.parametrize("size", ["10", "1", "0.1", "0.01", "1000"])
 def test_f7_1_exposure_equals_the_intent_within_a_lot(size):
-    rules = Rules(replace(PERP, lot=D("0.001")), "trading", contract_size=D(size))
+    made = replace(PERP, contract=D(size))
     base = D("12.3456789")
-    units = f.contracts_for(rules, base)
-    got = units * rules.contract_size
-    assert 0 <= base - got < rules.instrument.lot * rules.contract_size
-    assert f.notional(rules, units, REF) == got * REF
+    units = made.round_qty_down(base)
+    got = units.to_decimal() * made.contract
+    assert 0 <= base - got < made.lot * made.contract
+    assert f.notional(Rules(made, "trading"), units.to_decimal(), REF) == got * REF
+    row = made.record(8, Rate.of("0"), Rate.of("0"), 1)[0]  # the engine counts the same
+    assert int(row["money_mult"]) * units.lots * 600_000 == got * REF * 10**8
 
 
 def test_f7_2_a_changed_meaning_is_named():
@@ -158,10 +176,11 @@ def test_no_self_trade_in_random_orders_of_two_strategies(policy):
 # --- the guard --------------------------------------------------------------------------------------
 
 
-def guarded(row, live=(), mark=PRICE, guard=None, now=0, **settings):
+def guarded(row, live=(), mark=PRICE, guard=None, now=0, plan=NO_PLAN, instrument=PERP, **settings):
     alarm = FakeAlarm()
     guard = guard or Guard(DeskSettings(**settings), alarm)
-    return guard.reason(tracked_from(row[0], "x", 0, None), PERP, live, mark, now), alarm
+    lane = SimpleNamespace(book=SimpleNamespace(instrument=instrument), live=list(live), price=mark)
+    return guard.reason(tracked_from(row[0], "x", 0, None), lane, plan, now), alarm
 
 
 def test_f7_7_an_absolute_cap_that_no_setting_lifts():
@@ -194,27 +213,22 @@ def test_the_guard_refuses_by_rules_self_trade_and_missing_prices():
     assert guarded(order_row(1, price=PRICE - 1), guard=guard, live=[resting])[0] == c.R_OK
 
 
+def test_the_guard_tries_stop_and_target_before_the_entry():
+    guard = Guard(DeskSettings(), alarm := FakeAlarm())
+    guard.learn([replace(RULES, instrument=SPOT)])
+    for plan, expected in (
+        (Plan(570_000, 630_000), c.R_OK),
+        (Plan(569_999, 630_000), c.R_EXIT_FILTER),
+        (Plan(570_000, 630_001), c.R_EXIT_FILTER),
+    ):
+        assert guarded(order_row(1), guard=guard, plan=plan, instrument=SPOT)[0] == expected
+    assert len(alarm.told) == 1 and "stop or the exit" in alarm.told[0][1]
+
+
 def test_the_guard_counts_contracts():
     guard = Guard(DeskSettings(), FakeAlarm())
-    guard.learn([replace(RULES, contract_size=D(1000))])
-    assert guarded(order_row(1), guard=guard)[0] == c.R_MAX_ORDER  # 0.1 x 1000 x 60000
+    many = replace(RULES, instrument=replace(PERP, contract=D(1000)), contract_size=D(1000))
+    guard.learn([many])
+    assert guarded(order_row(1), guard=guard, instrument=many.instrument)[0] == c.R_MAX_ORDER
+    assert guarded(order_row(1), guard=guard)[0] == c.R_OK  # 1000SHIB: the price is for the thousand
     assert "contract size" in guard.learn([RULES])[PERP.symbol]
-
-
-# --- nonces -----------------------------------------------------------------------------------------
-
-
-def test_replays_and_drift_are_refused():
-    guard = NonceGuard(10**9, rising=False)
-    assert guard.reason(1, 0, 10**9) == c.R_OK
-    assert guard.reason(2, 0, 10**9 + 1) == c.R_CLOCK and guard.reason(2, 10**9 + 1, 0) == c.R_CLOCK
-    assert all(guard.reason(1, 10**9, t) == c.R_DUPLICATE for t in range(10**9, 2 * 10**9, 10**8))
-    assert guard.reason(0, 10**9, 10**9) == c.R_OK
-
-
-def test_rising_nonces_and_a_memory_that_ends():
-    guard = NonceGuard(10**9, rising=True)
-    assert guard.reason(5, 0, 0) == c.R_OK and guard.reason(4, 0, 0) == c.R_DUPLICATE
-    for k in range(6, 1000):
-        assert guard.reason(k, k * 10**8, k * 10**8) == c.R_OK
-    assert len(guard) <= 22

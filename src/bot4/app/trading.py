@@ -24,6 +24,7 @@ from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.agreement import balance_of
 from bot4.live.recovery import Recovered, recover
 from bot4.live.session import Figures, LiveSession, Parts, Rhythm
+from bot4.live.watch import Watch
 from bot4.model.errors import ConfigError, SafetyError, StorageError
 from bot4.model.instrument import Instrument
 from bot4.model.times import NS, duration_ns
@@ -31,7 +32,7 @@ from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.journal import FakeJournal
-from bot4.ports.venue import Venue
+from bot4.ports.venue import Rules, Venue
 from bot4.research.backtest import plan_for
 from bot4.research.session import (
     Chosen,
@@ -46,9 +47,11 @@ from bot4.research.session import (
     model_of,
 )
 from bot4.safety.killswitch import KillSwitch
+from bot4.safety.panic import Limits
 from bot4.storage.anchors import HourlyAnchor
 from bot4.storage.intents import FileIntents
 from bot4.storage.journal import FileJournal, JournalReader
+from bot4.venues.health import Health
 
 BAR = 60 * NS["s"]
 WATCH_S = 1.0
@@ -66,6 +69,7 @@ class Task:
     folder: Path
     adopt: bool
     duration_ns: int | None
+    pace: float = 1.0  # of regular questions, below 1 where so many instruments would ask too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Surroundings:
     attach: Callable[[Session, HourlyAnchor | None], None] = lambda session, anchor: None
     control: Callable[[], None] = lambda: None
     lease: Lease | None = None
+    health: Callable[[], Health] | None = None  # the venue's grade, where its adapter keeps one
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class Started:
     settings: Config
     epochs: list[dict[str, int]]
     recovered: Recovered | None
+    known: tuple[Rules, ...]  # the instruments as the journal's first run found them
 
 
 @contextmanager
@@ -126,12 +132,14 @@ async def sole_trader(lease: Lease | None) -> AsyncIterator[None]:
         lease.release()
 
 
-def desk_settings(settings: Config) -> DeskSettings:
-    """The desk's constants, as far as they can be set."""
+def desk_settings(settings: Config, pace: float) -> DeskSettings:
+    """The desk's constants, as far as they can be set; regular questions at `pace` of what is set."""
     return DeskSettings(
+        check_ns=int(settings["live.check_interval"] / pace),
+        poll_ns=int(NS["s"] / pace),
         not_found_ns=settings["live.not_found_time"],
         unknown_alarm_ns=settings["live.unknown_alarm"],
-        reconcile_ns=settings["live.reconcile_interval"],
+        reconcile_ns=int(settings["live.reconcile_interval"] / pace),
         order_cap=settings["live.order_cap"],
         turnover_cap=settings["live.turnover_cap"],
         turnover_ns=settings["live.turnover_time"],
@@ -163,7 +171,7 @@ def warm(settings: Config, chosen: Chosen, count: int) -> None:
     BinanceParsers().parser("WUSDT", 0, some[0]).parse(b"")
 
 
-async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Instrument, ...]:
+async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Rules, ...]:
     rules = {r.instrument.symbol: r for r in await venue.rules()}
     found = []
     for symbol in symbols:
@@ -173,13 +181,14 @@ async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Instrume
             raise ConfigError(f"{venue.name} does not list {symbol}; it lists {near}")
         if rule.status != "trading":
             raise ConfigError(f"{symbol} cannot be traded now: {venue.name} says that it is {rule.status}")
-        found.append(rule.instrument)
+        found.append(rule)
     return tuple(found)
 
 
 async def _new(venue: Venue, task: Task, clock: Clock) -> Started:
     """A new journal: instruments and capital as the venue states them."""
-    instruments = await _instruments(venue, task.symbols)
+    rules = await _instruments(venue, task.symbols)
+    instruments = tuple(rule.instrument for rule in rules)
     quotes = {i.quote for i in instruments}
     if len(quotes) != 1:
         raise ConfigError(f"one account holds one currency, the instruments are quoted in {sorted(quotes)}")
@@ -208,11 +217,12 @@ async def _new(venue: Venue, task: Task, clock: Clock) -> Started:
         "last": None,
         "venues": [venue.name],
         "bars": False,
+        "contract_sizes": {rule.instrument.symbol: str(rule.contract_size) for rule in rules},
     }
     meta = describe_live(describe("live", settings.to_json(), plan, task.chosen, task.model, data), 1, 1)
     journal = FileJournal(task.folder, fsync=settings["journal.fsync"])
     session = assemble(meta, settings.values, plan, task.chosen, task.model, journal)
-    return Started(session, journal, settings, [{"epoch": 1, "first_order": 1}], None)
+    return Started(session, journal, settings, [{"epoch": 1, "first_order": 1}], None, rules)
 
 
 def _continued(venue: Venue, task: Task) -> Started:
@@ -243,7 +253,22 @@ def _continued(venue: Venue, task: Task) -> Started:
     journal.append(port.META, epoch_block(**epochs[-1]))
     journal.commit()
     session = assemble(meta, settings.values, plan, chosen, model, journal, engine=engine)
-    return Started(session, journal, settings, epochs, found)
+    sizes = meta["data"].get("contract_sizes", {})
+    known = tuple(
+        Rules(i, "trading", Decimal(sizes[i.symbol])) for i in plan.instruments if i.symbol in sizes
+    )
+    return Started(session, journal, settings, epochs, found, known)
+
+
+def panic_limits(settings: Config) -> Limits:
+    """When the session stops by itself."""
+    return Limits(
+        slippage=settings["panic.slippage"],
+        stale_ns=settings["panic.stale_after"],
+        spread_times=settings["panic.spread_times"],
+        error_rate=settings["panic.error_rate"],
+        latency_ns=settings["panic.latency"],
+    )
 
 
 async def trade(venue: Venue, task: Task, around: Surroundings) -> dict[str, Any]:
@@ -282,9 +307,22 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.clock,
         around.alarm,
         FileIntents(task.folder / "intents.b4i"),
-        desk_settings(settings),
+        desk_settings(settings, task.pace),
     )
+    desk.learn(started.known)
     desk.learn(await venue.rules())
+    watch = Watch(
+        driver,
+        desk,
+        [i.symbol for i in session.plan.instruments],
+        around.switch,
+        started.journal,
+        around.clock,
+        around.alarm,
+        panic_limits(settings),
+        around.health,
+    )
+    desk.watcher = watch
     anchor = HourlyAnchor(started.journal, around.clock.now_ns())
     around.attach(session, anchor)
     live = LiveSession(
@@ -304,13 +342,16 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
             lease=around.lease,
             rhythm=Rhythm(
                 timer_ns=session.plan.timer_ns,
-                reconcile_ns=settings["live.reconcile_interval"],
+                reconcile_ns=int(settings["live.reconcile_interval"] / task.pace),
                 snapshot_ns=settings["live.snapshot_interval"],
                 settle_ns=settings["live.settle_time"],
                 wind_down_ns=settings["live.wind_down"],
+                rules_ns=settings["live.rules_interval"],
+                dead_man_ns=settings["live.dead_man"] if venue.capabilities.dead_man_switch else 0,
             ),
             show=lambda figures: around.show(session, desk, figures),
             control=around.control,
+            watch=watch,
         )
     )
     begin = around.clock.monotonic_ns()
@@ -345,6 +386,7 @@ def live_document(desk: Desk, figures: Figures) -> dict[str, Any]:
         "lag_ms": round(figures.lag_ns / 1e6, 3),
         "snapshots": figures.snapshots,
         "feed_breaks": figures.feed_breaks,
+        "venue": figures.venue,
         "orders_sent": figures.orders_sent,
     }
 

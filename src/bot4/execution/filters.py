@@ -37,17 +37,28 @@ class Draft:
     closes: bool = False  # reduce-only
 
 
-def price_reason(rules: Rules, price: Decimal, reference: Decimal) -> int:
-    """On the tick, positive, and within the venue's band around `reference`."""
+def price_reason(rules: Rules, price: Decimal, reference: Decimal, side: int) -> int:
+    """On the tick, positive, and within the venue's band around `reference`.
+
+    On perpetuals the band bounds what is against the market: buys from above, sells from below.
+    """
     if price <= 0 or price % rules.instrument.tick != 0:
         return R_PRICE_TICK
     if reference <= 0 and (rules.price_up is not None or rules.price_down is not None):
         return R_UNCHECKED
-    if rules.price_up is not None and price > reference * rules.price_up:
+    both = rules.instrument.kind == "spot"
+    if rules.price_up is not None and price > reference * rules.price_up and (both or side > 0):
         return R_PRICE_BAND
-    if rules.price_down is not None and price < reference * rules.price_down:
+    if rules.price_down is not None and price < reference * rules.price_down and (both or side < 0):
         return R_PRICE_BAND
     return R_OK
+
+
+def trigger_reason(rules: Rules, trigger: Decimal, reference: Decimal) -> int:
+    """A stop's own price: on the tick; on spot within the band too, on perpetuals only the limit price is."""
+    if rules.instrument.kind == "spot":
+        return price_reason(rules, trigger, reference, 0)
+    return R_PRICE_TICK if trigger <= 0 or trigger % rules.instrument.tick != 0 else R_OK
 
 
 def quantity_reason(rules: Rules, draft: Draft) -> int:
@@ -70,9 +81,10 @@ def order_reason(rules: Rules, draft: Draft, reference: Decimal) -> int:
     if rules.status == "halted":
         return R_INSTRUMENT
     reason = quantity_reason(rules, draft)
-    for price in (draft.price, draft.trigger):
-        if reason == R_OK and price is not None:
-            reason = price_reason(rules, price, reference)
+    if reason == R_OK and draft.price is not None:
+        reason = price_reason(rules, draft.price, reference, draft.side)
+    if reason == R_OK and draft.trigger is not None:
+        reason = trigger_reason(rules, draft.trigger, reference)
     if reason != R_OK:
         return reason
     at = draft.price or draft.trigger or reference
@@ -104,14 +116,8 @@ def plan_reason(rules: Rules, entry: Draft, stop: Decimal, target: Decimal | Non
 
 
 def notional(rules: Rules, quantity: Decimal, price: Decimal) -> Decimal:
-    """Worth in quote currency: quantity x contract size x price."""
-    return quantity * rules.contract_size * price
-
-
-def contracts_for(rules: Rules, base: Decimal) -> Decimal:
-    """Quantity in the venue's units for an exposure of `base` coins, rounded down: never more risk."""
-    units = base / rules.contract_size
-    return units // rules.instrument.lot * rules.instrument.lot
+    """Worth in quote currency: quantity x contract x price."""
+    return quantity * rules.instrument.contract * price
 
 
 def changed(known: Rules, now: Rules) -> list[str]:

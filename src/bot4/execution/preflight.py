@@ -108,37 +108,3 @@ async def preflight(
         for symbol, modes in wanted.items():
             findings.append(await _instrument(venue, symbol, modes, held.get(symbol)))
     return findings
-
-
-class LeverageChange:
-    """Leverage set for one order; put back when the order did not come about.
-
-    `async with LeverageChange(venue, before, after) as change: ...; change.keep()`. When putting back
-    fails, or is not read back, `restored` is False: the instrument must be paused and a person told.
-    """
-
-    def __init__(self, venue: Venue, before: PositionReport, wanted: Wanted) -> None:
-        self.restored = True
-        self._venue = venue
-        self._before = before
-        self._wanted = wanted
-        self._kept = False
-
-    def keep(self) -> None:
-        """The order was accepted: leave the leverage as it is."""
-        self._kept = True
-
-    async def __aenter__(self) -> LeverageChange:
-        await self._venue.set_leverage(self._before.symbol, self._wanted.leverage, self._wanted.margin)
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        if self._kept:
-            return
-        old = Wanted(self._before.leverage, self._before.margin_mode)
-        try:
-            read = await self._venue.set_leverage(self._before.symbol, old.leverage, old.margin)
-        except VenueError:
-            self.restored = False
-            return
-        self.restored = _as_wanted(read, old)

@@ -31,7 +31,7 @@ def exit_price(mark: int, side: int, slippage: Decimal) -> int:
 
 def dust(instrument: Instrument, lots: int, price: int) -> bool:
     """Whether a spot position, at `price` ticks (0: not known), is too small to be sold by itself."""
-    worth = abs(lots) * instrument.lot * price * instrument.tick
+    worth = abs(lots) * price * instrument.grid
     return instrument.kind == "spot" and 0 < worth < instrument.min_notional
 
 

@@ -65,23 +65,35 @@ class Reconciler:
         until `agreed`.
         """
         differences: list[Difference] = []
-        for lane in self._lanes:
-            found = await self._one(lane, starting, since_ns)
+        before = [lane.book.holding.lots for lane in self._lanes]
+        account = await self._account()
+        for lane, lots in zip(self._lanes, before, strict=True):
+            found = await self._one(lane, starting, since_ns, account, lots)
             tries = 1
             while tries < TRIES and any(d.kind in UNSURE for d in found.differences):
                 await asyncio.sleep(AGAIN_S)
-                found = await self._one(lane, starting, since_ns)
+                lots = lane.book.holding.lots
+                found = await self._one(lane, starting, since_ns, await self._account(), lots)
                 tries += 1
             await self._act(lane, found)
             differences += found.differences
         self.last = Reconciliation(tuple(differences))
         return self.last
 
-    async def _one(self, lane: Lane, starting: bool, since_ns: int | None) -> Reconciliation:
+    async def _account(self) -> AccountReport | None:
+        try:
+            return await self._venue.account()
+        except VenueError as error:
+            self._alarm.tell("warning", f"the account could not be compared with the venue: {error}")
+            return None
+
+    async def _one(
+        self, lane: Lane, starting: bool, since_ns: int | None, account: AccountReport | None, before: int
+    ) -> Reconciliation:
+        """Compare one instrument with `account`, which was asked for when `before` lots were held."""
         now = self._clock.now_ns()
-        before = lane.book.holding.lots
         since = since_ns if since_ns is not None else self._since.get(lane.symbol, now - 86_400 * 10**9)
-        remote = await self._remote(lane, max(0, since - self._back))
+        remote = await self._remote(lane, account, max(0, since - self._back))
         if remote.trades is not None:
             self._since[lane.symbol] = now
         if lane.book.holding.lots != before:  # booked while the venue was asked: its answer may be older
@@ -102,12 +114,11 @@ class Reconciler:
             unknown_lots=sum(t.left for t in live if t.lost_at is not None or t.owed > t.filled or t.busy),
         )
 
-    async def _remote(self, lane: Lane, since_ns: int) -> Remote:
+    async def _remote(self, lane: Lane, account: AccountReport | None, since_ns: int) -> Remote:
         instrument = lane.book.instrument
-        open_orders = trades = account = None
+        open_orders = trades = None
         try:
             open_orders = await self._venue.open_orders(lane.symbol)
-            account = await self._venue.account()
             trades = await self._venue.trades(lane.symbol, since_ns)
         except VenueError as error:
             self._alarm.tell("warning", f"{lane.symbol}: could not be compared with the venue: {error}")

@@ -11,7 +11,7 @@ Every task folds by plain calls: nothing in between can be seen half done. An or
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,13 +26,16 @@ from bot4.execution.lease import Lease
 from bot4.execution.preflight import Wanted, preflight
 from bot4.execution.reconcile import Kind
 from bot4.live.agreement import Agreement, compare
+from bot4.live.chores import keep_dead_man, keep_rules
 from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
 from bot4.live.snapshots import write_snapshot
+from bot4.live.watch import Watch
 from bot4.model.codes_nb import (
     EV_CASH,
     EV_FILL,
     EV_RECONCILED,
     EV_STATUS,
+    FOR_ENTRY,
     MODE_NORMAL,
     MODE_PAUSE,
     OF_REDUCE_ONLY,
@@ -69,6 +72,8 @@ class Rhythm:
     snapshot_events: int = 1_000_000
     settle_ns: int = 30 * SECOND  # how long the start waits for orders of unknown outcome
     wind_down_ns: int = 15 * SECOND
+    rules_ns: int = 300 * SECOND
+    dead_man_ns: int = 0  # 0: the venue's timer is not used
 
 
 @dataclass
@@ -87,6 +92,7 @@ class Figures:
     snapshots: int = 0
     orders_sent: int = 0
     feed_breaks: int = 0
+    venue: str = "unknown"  # the venue's grade, in words
     unanswered: int = 0  # questions about the account that got no answer yet
     cash_booked: int = 0  # money units that came or went outside trading
 
@@ -111,6 +117,7 @@ class Parts:
     rhythm: Rhythm
     show: Callable[[Figures], None]
     control: Callable[[], None]  # looks for commands of the operator
+    watch: Watch
 
 
 class LiveSession:
@@ -144,13 +151,15 @@ class LiveSession:
         self._take_over()
         try:
             async with asyncio.TaskGroup() as group:
-                work = [
+                work: list[asyncio.Task[None]] = [
                     group.create_task(job, name=name)
                     for name, job in (
                         ("desk", self._p.desk.run()),
                         ("answers", self._answers()),
                         ("market", self._market()),
                         ("timer", self._timer()),
+                        ("watch", self._p.watch.run()),
+                        *self._chores(),
                     )
                 ]
                 await self._settle()
@@ -163,6 +172,13 @@ class LiveSession:
             raise _first(errors) from None
         self.snapshot()
         return why
+
+    def _chores(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        p, rhythm = self._p, self._p.rhythm
+        chores = [("rules", keep_rules(p.venue, p.desk, rhythm.rules_ns))]
+        if rhythm.dead_man_ns:
+            chores.append(("dead man", keep_dead_man(p.venue, self._symbols, rhythm.dead_man_ns, p.alarm)))
+        return chores
 
     def _doubt(self) -> None:
         """No entries until ledger and venue have been compared."""
@@ -264,6 +280,10 @@ class LiveSession:
         rows = self._p.driver.take()
         if len(rows):
             self.figures.orders_sent += len(rows)
+            for inst in np.unique(rows["instrument"][rows["purpose"] == FOR_ENTRY]):
+                levels = self._engine.inst[int(inst)]
+                self._p.desk.plan(self._symbols[int(inst)], int(levels["stop"]), int(levels["target"]))
+            self._p.watch.sent(rows)
             self._p.desk.hand_over(rows)
 
     def fold(self, rows: np.ndarray[Any, Any]) -> None:
@@ -272,6 +292,7 @@ class LiveSession:
         fills = rows[rows["kind"] == EV_FILL]
         if len(fills):
             self._fills = np.concatenate([self._fills, fills])[-FILLS_KEPT:]
+            self._p.watch.filled(fills)
         self.hand_over()
 
     async def _answers(self) -> None:
@@ -295,6 +316,7 @@ class LiveSession:
         rows = events.copy()
         self.figures.lag_ns = self._p.clock.now_ns() - int(rows["ts_venue"].max())
         self._p.driver.market(rows)
+        self._p.watch.quoted(np.unique(rows["instrument"]))
         for inst in np.unique(rows["instrument"]):
             mark = int(self._engine.inst[int(inst)]["mark"])
             if mark > 0:
@@ -317,6 +339,7 @@ class LiveSession:
         p = self._p
         while True:
             p.switch.beat()
+            self.figures.venue = p.watch.grade.name.lower()
             self._keep_lease()
             p.driver.timer(p.clock.now_ns())
             self.hand_over()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from bot4.app import bootstrap
 from bot4.app.commands.backtest import figures, rows
 from bot4.app.commands.stop import control_dir
+from bot4.app.config import Config
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
 from bot4.app.switch import controls
@@ -21,19 +22,20 @@ from bot4.execution.desk import Desk
 from bot4.execution.lease import Lease
 from bot4.live.session import Figures
 from bot4.model.errors import ConfigError
-from bot4.model.times import duration_ns
+from bot4.model.times import NS, duration_ns
 from bot4.ports.secrets import ApiKey, FakeSecrets
-from bot4.ports.venue import Venue
+from bot4.ports.venue import Throttled
 from bot4.research.session import Session, choose, load
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.lease import FileLease
-from bot4.venues.binance.endpoints import served_spot, served_usdm
+from bot4.venues.binance.endpoints import WEIGHT, polls, served_spot, served_usdm
 from bot4.venues.binance.face import Wiring
 from bot4.venues.binance.spot import BinanceSpot
 from bot4.venues.binance.usdm import BinanceUsdm
-from bot4.venues.limits import Limit
+from bot4.venues.limits import RESERVE_PERCENT, Limit, predict_weight, slowed
 
 VENUES = ("binance-usdm", "binance-spot")
+Adapter = BinanceSpot | BinanceUsdm
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -52,7 +54,7 @@ def port_of(endpoint: str) -> tuple[str, int]:
     return host, port
 
 
-def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Venue:
+def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Adapter:
     """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
 
     `limits` where the exchange does not have those that Binance documents.
@@ -76,6 +78,29 @@ def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] 
     if name == "binance-usdm":
         return BinanceUsdm(served_usdm(port, host), wiring)
     return BinanceSpot(served_spot(port, host), wiring)
+
+
+def pace_of(venue: Adapter, instruments: int, settings: Config) -> tuple[float, str]:
+    """The pace of regular questions that `instruments` can be asked at, and how that is said.
+
+    ConfigError when even a tenth of it would use up the venue's limit.
+    """
+    minute = NS["m"]
+    asked = polls(
+        "usdm" if venue.capabilities.market == "perp" else "spot",
+        minute / settings["live.reconcile_interval"],
+        minute / settings["live.check_interval"],
+    )
+    budget = next(limit.amount for limit in venue.limiter.limits if limit.name == WEIGHT)
+    try:
+        pace = slowed(asked, instruments, budget)
+    except Throttled as error:
+        raise ConfigError(f"{venue.name}: {error}; name fewer with --symbol") from None
+    need, room = predict_weight(asked, instruments), budget * RESERVE_PERCENT // 100
+    said = f"predicted request weight {need:,.0f} a minute, {room:,} are allowed"
+    if pace < 1.0:
+        said += f"; questions are asked at {pace:.0%} of their pace"
+    return pace, said
 
 
 def account_lease(venue: str, endpoint: str, owner: str) -> Lease:
@@ -110,7 +135,7 @@ def notice(desk: Desk, live: Figures, now: int, steady: int) -> str:
     return (
         f"epoch {live.epoch}   unknown orders {unknown}   without stop {naked:.1f} s   "
         f"lag {live.lag_ns / 1e6:.0f} ms   "
-        f"private stream {'up' if desk.stream_up else 'DOWN'}   agreed {agreed}"
+        f"private stream {'up' if desk.stream_up else 'DOWN'}   agreed {agreed}   venue {live.venue}"
     )
 
 
@@ -161,7 +186,10 @@ def trade_here(
     there = open_venue(venue, endpoint, settings["live.owner"])
     perp = there.capabilities.market == "perp"
     named = tuple(symbols) or ("BTC-USDT-PERP" if perp else "BTC-USDT",)
-    task = Task(named, settings, chosen, load(model), seed, folder, adopt, duration)
+    pace, weight = pace_of(there, len(named), settings)
+    task = Task(named, settings, chosen, load(model), seed, folder, adopt, duration, pace)
+    if not as_json:
+        print(weight)
     with bootstrap.progress(as_json):
         warm(settings, chosen, len(named))
     with controls(settings) as control, LiveView(quiet=as_json) as view:
@@ -174,9 +202,10 @@ def trade_here(
             control.attach,
             control.look,
             account_lease(there.name, endpoint, settings["live.owner"]),
+            health=there.health.state,
         )
         document = asyncio.run(trade(there, task, around))
-    document = {**figures(folder), **document, "journal": str(folder)}
+    document = {**figures(folder), **document, "journal": str(folder), "weight": weight}
     if as_json:
         return document
     bootstrap.shown(

@@ -122,20 +122,23 @@ OPEN_WITHOUT_SYMBOL = {"spot": 80, "usdm": 40}
 """Weight of asking for open orders of all symbols at once."""
 
 
-def polls(product: str) -> tuple[Polling, ...]:
+def polls(product: str, compared: float = 1.0, checked: float = 12.0) -> tuple[Polling, ...]:
     """What a running bot4 asks for on `product` (spot, usdm), for `limits.predict_weight`.
 
-    Reconciliation once a minute, trades and now and then a book snapshot per instrument, the clock.
+    Times a minute: the venue is `compared` by desk and session each, live orders are `checked`. It is the
+    most that comes regularly: every instrument has an order, a book is asked for every five minutes.
     """
     table = SPOT if product == "spot" else USDM
-    own = (
-        Polling("open orders", OPEN_WITHOUT_SYMBOL[product] * (1 if product == "spot" else 2), 1.0, False),
-        Polling("account", table["account"].weight + (35 if product == "usdm" else 0), 1.0, False),
+    account = table["account"].weight + (table["hedge"] if product == "usdm" else table["key_rights"]).weight
+    orders = table["open"].weight + (table["algo_open"].weight if product == "usdm" else 0)
+    state = orders + table["trades"].weight
+    return (
+        Polling("account", account, 4 * compared, False),
         Polling("clock", 1, 2.0, False),
-        Polling("trades", table["trades"].weight, 1.0),
+        Polling("comparison", state, 2 * compared),
+        Polling("live orders", state, checked),
         Polling("book snapshot", table["depth"].weight, 0.2),
     )
-    return own
 
 
 def served_spot(port: int, host: str = "127.0.0.1") -> Hosts:

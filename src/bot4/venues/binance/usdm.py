@@ -282,7 +282,8 @@ class BinanceUsdm(Face):
         rows = await self.rest.get(list[PositionReply], self.table["positions"], {"symbol": wire})
         found = next((self._position(row) for row in rows if row.symbol == wire), None)
         if found is None or found.leverage != leverage or found.margin_mode != mode:
-            raise OrderRejected(f"{self.name}: {symbol} shows {found}, not {leverage}x {mode}", c.R_LEVERAGE)
+            shown = "nothing" if found is None else f"{found.leverage}x {found.margin_mode}"
+            raise OrderRejected(f"{self.name}: {symbol} shows {shown}, not {leverage}x {mode}", c.R_LEVERAGE)
         return found
 
     async def set_dead_man(self, symbol: str, after_ns: int) -> None:
