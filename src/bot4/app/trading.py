@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,7 +103,18 @@ def sole_writer(folder: Path) -> Iterator[None]:
             raise SafetyError(
                 f"another process trades from {folder}; stop it first, or name another folder"
             ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
+
+
+def writer_of(folder: Path) -> int:
+    """The process that last traded from the journal `folder`; ConfigError when none did."""
+    try:
+        return int(folder.with_name(folder.name + ".lock").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise ConfigError(f"no run trades from the journal {folder}; name the process id of a run") from None
 
 
 def warm(settings: Config, chosen: Chosen, count: int) -> None:
