@@ -13,7 +13,7 @@ from tests.helpers.served_scene import served
 from bot4.app.commands.guard import Guard, RunProcess, run_of, watched
 from bot4.app.commands.stop import heartbeat_file
 from bot4.app.commands.trade import marker_of, open_venue
-from bot4.model.errors import ConfigError, OperatorError, SafetyError
+from bot4.model.errors import ConfigError, JournalError, OperatorError, SafetyError
 from bot4.ports import journal as port
 from bot4.ports.alarm import FakeAlarm
 from bot4.safety.guard import Patience
@@ -114,7 +114,10 @@ class Scene:
         await self.until(lambda: (self.folder / "g").is_dir() and "watching" in self.did(), "the guard")
 
     def did(self):
-        return [b.payload["what"] for b in JournalReader(self.folder / "g").blocks(port.NOTE)]
+        try:
+            return [b.payload["what"] for b in JournalReader(self.folder / "g").blocks(port.NOTE)]
+        except JournalError:  # it is being begun
+            return []
 
 
 @asynccontextmanager

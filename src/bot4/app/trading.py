@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -48,6 +49,7 @@ from bot4.storage.anchors import HourlyAnchor
 from bot4.storage.intents import FileIntents
 from bot4.storage.journal import FileJournal, JournalReader
 
+CLOSE_S = 10.0
 BAR = 60 * NS["s"]
 
 
@@ -227,7 +229,16 @@ async def trade(venue: Venue, task: Task, around: Surroundings) -> dict[str, Any
             finally:
                 started.journal.release()
         finally:
+            await _close(venue, around)
+
+
+async def _close(venue: Venue, around: Surroundings) -> None:
+    """Close the connections, last of all, and not for ever."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
             await venue.close()
+    except TimeoutError:
+        around.alarm.tell("critical", f"the connections to {venue.name} did not close in {CLOSE_S:g} s")
 
 
 async def _run(venue: Venue, task: Task, around: Surroundings, started: Started) -> dict[str, Any]:
@@ -309,6 +320,8 @@ def live_document(desk: Desk, figures: Figures) -> dict[str, Any]:
         "snapshots": figures.snapshots,
         "feed_breaks": figures.feed_breaks,
         "orders_sent": figures.orders_sent,
+        "shutdown_s": {taken.step: round(taken.seconds, 4) for taken in figures.shutdown},
+        "shutdown_late": [taken.step for taken in figures.shutdown if not taken.in_time],
     }
 
 

@@ -23,6 +23,7 @@ from bot4.execution.adopt import BOOKED
 from bot4.execution.desk import Desk
 from bot4.execution.reconcile import Kind
 from bot4.live.agreement import Agreement, compare
+from bot4.live.cascade import Step, Taken, at_once, go_down, nothing
 from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
 from bot4.live.snapshots import write_snapshot
 from bot4.model.codes_nb import (
@@ -45,6 +46,7 @@ from bot4.model.codes_nb import (
 )
 from bot4.model.errors import SafetyError
 from bot4.model.events import EVENT_DTYPE
+from bot4.ports import journal as journal_port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.venue import Venue, VenueError
@@ -52,6 +54,7 @@ from bot4.safety.killswitch import KillSwitch
 from bot4.storage.journal import FileJournal
 
 LOOK_S = 0.02
+ENDING_S = 0.002
 RETRY_S = 1.0
 SECOND = 10**9
 
@@ -85,6 +88,7 @@ class Figures:
     orders_sent: int = 0
     feed_breaks: int = 0
     cash_booked: int = 0  # money units that came or went outside trading
+    shutdown: list[Taken] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,26 +223,42 @@ class LiveSession:
                 self._p.driver.mode(MODE_NORMAL, R_END)
 
     async def _wind_down(self, why: str) -> None:
-        """Cancel what can raise risk, after a kill also flatten; wait for the answers, not for ever."""
-        p = self._p
-        if why == "kill switch":
-            cause = p.switch.cause
-            p.driver.kill(cause.reason if cause is not None else R_END)
-            p.desk.stop_risk()
-        else:
-            p.driver.mode(MODE_PAUSE, R_END)
-        self.hand_over()
-        end = p.clock.monotonic_ns() + p.rhythm.wind_down_ns
-        while p.clock.monotonic_ns() < end and self._open_ends(why == "kill switch"):
-            await asyncio.sleep(LOOK_S)
+        """Go down in steps (see `cascade`): stop, cancel what can raise risk, after a kill also flatten."""
+        p, whole = self._p, self._p.rhythm.wind_down_ns
+        killed = why == "kill switch"
+        steps = [
+            Step("stop new orders", self._kill if killed else self._pause, at_once, whole),
+            Step("cancel", self.hand_over, lambda: not self._working(risk=True), whole // 3),
+        ]
+        if killed:
+            steps.append(Step("flatten", nothing, self._flat, whole - whole // 3))
+        self.figures.shutdown = await go_down(steps, p.clock, p.alarm, self._note, ENDING_S)
+        if killed:
+            state = "flat, no orders" if self._flat() else "NOT flat"
+            p.alarm.tell("critical", f"shutdown after the kill switch: {state}")
 
-    def _open_ends(self, killed: bool) -> bool:
-        """Whether something is left that the end should still settle."""
+    def _kill(self) -> None:
+        cause = self._p.switch.cause
+        self._p.driver.kill(cause.reason if cause is not None else R_END)
+        self._p.desk.stop_risk()
+
+    def _pause(self) -> None:
+        self._p.driver.mode(MODE_PAUSE, R_END)
+
+    def _note(self, record: dict[str, Any]) -> None:
+        self._p.journal.append(journal_port.NOTE, {**record, "engine_ns": self._p.driver.now})
+        self._p.journal.commit()
+
+    def _working(self, *, risk: bool) -> bool:
+        """Whether orders work still: those that can raise risk, or any."""
         table = self._engine.orders.table
         live = ~np.isin(table["status"], (ST_NONE, ST_FILLED, ST_CANCELED, ST_REJECTED))
-        if killed:
-            return bool(live.any() or (self._engine.ledger.positions["qty"] != 0).any())
-        return bool((live & ((table["flags"] & OF_REDUCE_ONLY) == 0)).any())
+        if risk:
+            live &= (table["flags"] & OF_REDUCE_ONLY) == 0
+        return bool(live.any())
+
+    def _flat(self) -> bool:
+        return not self._working(risk=False) and not self._engine.ledger.positions["qty"].any()
 
     # --- what comes in -----------------------------------------------------------------------------------
     def hand_over(self) -> None:
