@@ -29,7 +29,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from desk_scene import EPOCH, MONEY_EXP, OWNER, PERP, PRICE, cid
 
 from bot4.execution.asks import Line, Sweep, Verb
-from bot4.execution.breaker import Breaker
 from bot4.execution.fills import TradeBook
 from bot4.execution.idempotency import Intents
 from bot4.execution.lane import Lane
@@ -43,6 +42,8 @@ from bot4.ports.alarm import FakeAlarm
 from bot4.ports.intents import FakeIntents
 from bot4.ports.venue import NotFound, NotSent, OrderRejected, OutcomeUnknown, Throttled, VenueUnreachable
 from bot4.ports.venue_fake import OPEN, FakeExchange
+from bot4.safety.breaker import Breaker, Rule
+from bot4.safety.breaker import Level as Stops
 from bot4.safety.gate import sealed
 
 LOT, TICK = PERP.lot, PERP.tick
@@ -79,7 +80,7 @@ class World:
         self.intents = Intents(self.store, SETTINGS.intent_ttl_ns, 1000)
         book = TradeBook(PERP, MONEY_EXP, 1000, lambda asset: None, Decimal(0))
         done = lambda client_id: self.intents.done(client_id, self.now)  # noqa: E731
-        breaker = Breaker(SETTINGS.refusals, SETTINGS.breaker_ns, lambda text: None)
+        breaker = Breaker(Rule("orders", Stops.VENUE, errors_to_open=SETTINGS.refusals))
         self.lane = Lane(0, book, SETTINGS, breaker, self.out, self.alarm, OWNER, done=done)
 
     def crash(self, a, b):

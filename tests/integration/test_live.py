@@ -37,6 +37,8 @@ SETS = (
     "live.wind_down=2s",
     "live.settle_time=5s",
     "live.not_found_time=200ms",
+    "panic.latency=1m",
+    "panic.error_rate=100 %",
 )
 STRATEGY = '''
 from bot4.strategies.api import Strategy

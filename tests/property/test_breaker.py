@@ -50,6 +50,17 @@ def test_sixty_percent_errors_open_within_a_second_at_100_calls_a_second():
     assert breaker.cause is Cause.ERROR_RATE
 
 
+def test_a_probe_that_came_to_nothing_leaves_its_place():
+    breaker = Breaker(RULE)
+    breaker.trip(Cause.MANUAL, "", 0)
+    assert breaker.shut(9) and not breaker.shut(10) and breaker.state is State.OPEN
+    assert breaker.allow(10) and breaker.shut(10) and not breaker.allow(10)
+    breaker.forget()
+    assert not breaker.shut(10) and breaker.allow(10)
+    breaker.record(True, 11)
+    assert breaker.state is State.HALF_OPEN
+
+
 @pytest.mark.parametrize("share", [0.45, 0.55])
 def test_around_the_threshold_there_is_at_most_one_opening_a_time_out(share):
     """Ten minutes at 10 calls a second around the rate: a breaker without hysteresis flaps."""

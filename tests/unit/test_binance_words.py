@@ -14,6 +14,7 @@ from bot4.ports.venue import (
     OrderRejected,
     OutcomeUnknown,
     Throttled,
+    Unsupported,
     VenueUnreachable,
 )
 from bot4.venues.binance.endpoints import SPOT, USDM, polls
@@ -104,7 +105,7 @@ def test_units_of_many_coins():
         (400, -1013, "Filter failure: LOT_SIZE", OrderRejected, VenueUnreachable, c.R_QTY_LOT),
         (400, -1013, "Filter failure: NOTIONAL", OrderRejected, VenueUnreachable, c.R_MIN_NOTIONAL),
         (400, -2019, "Margin is insufficient.", OrderRejected, VenueUnreachable, c.R_MARGIN),
-        (400, -4120, "Order type not supported", OrderRejected, VenueUnreachable, c.R_UNCHECKED),
+        (400, -4120, "Order type not supported", Unsupported, VenueUnreachable, c.R_UNCHECKED),
         (400, -9999, "something new", OrderRejected, VenueUnreachable, c.R_VENUE),
         (400, -2011, "Unknown order sent.", NotFound, NotFound, c.R_NOT_FOUND),
         (400, -2013, "Order does not exist.", NotFound, NotFound, c.R_NOT_FOUND),

@@ -13,7 +13,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from desk_scene import PERP, PRICE, order_row, stop_row
 
-from bot4.execution.breaker import Breaker
 from bot4.execution.fills import Holding, TradeBook, trade_number
 from bot4.execution.funding import MINUTE, carry, funding_advice
 from bot4.execution.idempotency import Intents, intent_key
@@ -167,25 +166,7 @@ def test_an_intent_file_that_cannot_be_used_is_told(tmp_path):
         store.append([IntentRecord("k", "c", "pending", 0)])
 
 
-# --- breaker, settings, outbox -------------------------------------------------------------------------
-
-
-def test_the_breaker_counts_only_the_same_refusal_in_a_row():
-    told = []
-    breaker = Breaker(3, 100, told.append)
-    for reason in (1, 1, 2, 2):
-        breaker.refused(reason, 0)
-    breaker.worked()
-    breaker.refused(2, 0), breaker.refused(2, 0)
-    assert not breaker.is_open
-    breaker.refused(2, 10)
-    assert breaker.is_open and len(told) == 1
-    breaker.look(109)
-    assert breaker.is_open
-    breaker.look(110)
-    assert not breaker.is_open
-    breaker.refused(2, 111)
-    assert breaker.is_open and breaker.opened == 2
+# --- settings, outbox -------------------------------------------------------------------------
 
 
 def test_retries_are_linear_then_slow_and_capped_with_bounded_jitter():

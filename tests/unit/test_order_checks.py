@@ -1,10 +1,11 @@
-"""Filters, caps, self-trades, nonces (E6, F4.3, F7, F9.1): each side of each bound."""
+"""Filters, caps, self-trades (E6, F4.3, F7, F9.1): each side of each bound."""
 
 import random
 import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,17 +13,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from desk_scene import PERP, PRICE, SPOT, order_row
 
 from bot4.execution import filters as f
-from bot4.execution.guard import Guard, Turnover
-from bot4.execution.nonces import NonceGuard
+from bot4.execution.guard import Guard, Plan, Turnover
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import tracked_from
 from bot4.model import codes_nb as c
+from bot4.model.values import Rate
 from bot4.ports.alarm import FakeAlarm
 from bot4.ports.venue import Rules
 
 D = Decimal
 RULES = Rules(PERP, "trading", price_up=D("1.05"), price_down=D("0.95"), market_max_qty=D(10))
 REF = D(60000)
+NO_PLAN = Plan()
 
 
 def reason(quantity="0.1", price="60000", rules=RULES, ref=REF, **more):
@@ -95,12 +97,14 @@ def test_f4_3_exit_and_stop_are_checked_before_the_entry():
 
 @pytest.mark.parametrize("size", ["10", "1", "0.1", "0.01", "1000"])
 def test_f7_1_exposure_equals_the_intent_within_a_lot(size):
-    rules = Rules(replace(PERP, lot=D("0.001")), "trading", contract_size=D(size))
+    made = replace(PERP, contract=D(size))
     base = D("12.3456789")
-    units = f.contracts_for(rules, base)
-    got = units * rules.contract_size
-    assert 0 <= base - got < rules.instrument.lot * rules.contract_size
-    assert f.notional(rules, units, REF) == got * REF
+    units = made.round_qty_down(base)
+    got = units.to_decimal() * made.contract
+    assert 0 <= base - got < made.lot * made.contract
+    assert f.notional(Rules(made, "trading"), units.to_decimal(), REF) == got * REF
+    row = made.record(8, Rate.of("0"), Rate.of("0"), 1)[0]  # the engine counts the same
+    assert int(row["money_mult"]) * units.lots * 600_000 == got * REF * 10**8
 
 
 def test_f7_2_a_changed_meaning_is_named():
@@ -158,10 +162,11 @@ def test_no_self_trade_in_random_orders_of_two_strategies(policy):
 # --- the guard --------------------------------------------------------------------------------------
 
 
-def guarded(row, live=(), mark=PRICE, guard=None, now=0, **settings):
+def guarded(row, live=(), mark=PRICE, guard=None, now=0, plan=NO_PLAN, instrument=PERP, **settings):
     alarm = FakeAlarm()
     guard = guard or Guard(DeskSettings(**settings), alarm)
-    return guard.reason(tracked_from(row[0], "x", 0, None), PERP, live, mark, now), alarm
+    lane = SimpleNamespace(book=SimpleNamespace(instrument=instrument), live=list(live), price=mark)
+    return guard.reason(tracked_from(row[0], "x", 0, None), lane, plan, now), alarm
 
 
 def test_f7_7_an_absolute_cap_that_no_setting_lifts():
@@ -194,27 +199,19 @@ def test_the_guard_refuses_by_rules_self_trade_and_missing_prices():
     assert guarded(order_row(1, price=PRICE - 1), guard=guard, live=[resting])[0] == c.R_OK
 
 
+def test_the_guard_tries_stop_and_target_before_the_entry():
+    guard = Guard(DeskSettings(), alarm := FakeAlarm())
+    guard.learn([RULES])
+    assert guarded(order_row(1), guard=guard, plan=Plan(570_000, 630_000))[0] == c.R_OK
+    assert guarded(order_row(1), guard=guard, plan=Plan(569_999, 630_000))[0] == c.R_EXIT_FILTER
+    assert guarded(order_row(1), guard=guard, plan=Plan(570_000, 630_001))[0] == c.R_EXIT_FILTER
+    assert len(alarm.told) == 1 and "stop or the exit" in alarm.told[0][1]
+
+
 def test_the_guard_counts_contracts():
     guard = Guard(DeskSettings(), FakeAlarm())
-    guard.learn([replace(RULES, contract_size=D(1000))])
-    assert guarded(order_row(1), guard=guard)[0] == c.R_MAX_ORDER  # 0.1 x 1000 x 60000
+    many = replace(RULES, instrument=replace(PERP, contract=D(1000)), contract_size=D(1000))
+    guard.learn([many])
+    assert guarded(order_row(1), guard=guard, instrument=many.instrument)[0] == c.R_MAX_ORDER
+    assert guarded(order_row(1), guard=guard)[0] == c.R_OK  # 1000SHIB: the price is for the thousand
     assert "contract size" in guard.learn([RULES])[PERP.symbol]
-
-
-# --- nonces -----------------------------------------------------------------------------------------
-
-
-def test_replays_and_drift_are_refused():
-    guard = NonceGuard(10**9, rising=False)
-    assert guard.reason(1, 0, 10**9) == c.R_OK
-    assert guard.reason(2, 0, 10**9 + 1) == c.R_CLOCK and guard.reason(2, 10**9 + 1, 0) == c.R_CLOCK
-    assert all(guard.reason(1, 10**9, t) == c.R_DUPLICATE for t in range(10**9, 2 * 10**9, 10**8))
-    assert guard.reason(0, 10**9, 10**9) == c.R_OK
-
-
-def test_rising_nonces_and_a_memory_that_ends():
-    guard = NonceGuard(10**9, rising=True)
-    assert guard.reason(5, 0, 0) == c.R_OK and guard.reason(4, 0, 0) == c.R_DUPLICATE
-    for k in range(6, 1000):
-        assert guard.reason(k, k * 10**8, k * 10**8) == c.R_OK
-    assert len(guard) <= 22

@@ -22,6 +22,7 @@ GROUPS = {
     "alarm": "Alarms",
     "run": "Paper trading",
     "live": "Live trading",
+    "panic": "Panic conditions",
 }
 
 HEAD = """# Settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
@@ -18,11 +18,14 @@ from bot4.engine.build import Plan, new_engine, new_simulator
 from bot4.engine.live import LiveDriver
 from bot4.engine.live_frames import BinanceParsers
 from bot4.execution.desk import Desk
+from bot4.execution.lease import Lease
+from bot4.execution.preflight import Wanted
 from bot4.execution.settings import DeskSettings
 from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.agreement import balance_of
 from bot4.live.recovery import Recovered, recover
 from bot4.live.session import Figures, LiveSession, Parts, Rhythm
+from bot4.live.watch import Watch
 from bot4.model.errors import ConfigError, SafetyError, StorageError
 from bot4.model.instrument import Instrument
 from bot4.model.times import NS, duration_ns
@@ -30,7 +33,7 @@ from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.journal import FakeJournal
-from bot4.ports.venue import Venue
+from bot4.ports.venue import Rules, Venue
 from bot4.research.backtest import plan_for
 from bot4.research.session import (
     Chosen,
@@ -45,12 +48,15 @@ from bot4.research.session import (
     model_of,
 )
 from bot4.safety.killswitch import KillSwitch
+from bot4.safety.panic import Limits
 from bot4.storage.anchors import HourlyAnchor
 from bot4.storage.intents import FileIntents
 from bot4.storage.journal import FileJournal, JournalReader
+from bot4.venues.health import Health
 
 CLOSE_S = 10.0
 BAR = 60 * NS["s"]
+WATCH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class Surroundings:
     show: Callable[[Session, Desk, Figures], None]
     attach: Callable[[Session, HourlyAnchor | None], None] = lambda session, anchor: None
     control: Callable[[], None] = lambda: None
+    lease: Lease | None = None
+    health: Callable[[], Health] | None = None  # the venue's grade, where its adapter keeps one
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ class Started:
     settings: Config
     epochs: list[dict[str, int]]
     recovered: Recovered | None
+    known: tuple[Rules, ...]  # the instruments as the journal's first run found them
 
 
 @contextmanager
@@ -119,6 +128,44 @@ def writer_of(folder: Path) -> int:
         raise ConfigError(f"no run trades from the journal {folder}; name the process id of a run") from None
 
 
+@asynccontextmanager
+async def sole_trader(lease: Lease | None) -> AsyncIterator[None]:
+    """Hold the account's lease; SafetyError when another instance trades. A silent one is watched first."""
+    if lease is None:
+        yield
+        return
+    while why := lease.acquire():
+        if lease.rival_lives:
+            raise SafetyError(why)
+        await asyncio.sleep(WATCH_S)
+    try:
+        yield
+    finally:
+        lease.release()
+
+
+def desk_settings(settings: Config) -> DeskSettings:
+    """The desk's constants, as far as they can be set."""
+    return DeskSettings(
+        not_found_ns=settings["live.not_found_time"],
+        unknown_alarm_ns=settings["live.unknown_alarm"],
+        reconcile_ns=settings["live.reconcile_interval"],
+        order_cap=settings["live.order_cap"],
+        turnover_cap=settings["live.turnover_cap"],
+        turnover_ns=settings["live.turnover_time"],
+    )
+
+
+def _wanted(settings: Config, instruments: tuple[Instrument, ...]) -> dict[str, Wanted]:
+    """How each instrument is to be traded; ConfigError when the leverage cannot carry what risk allows."""
+    leverage, most = settings["live.leverage"], settings["risk.max_leverage"]
+    if leverage < most:
+        raise ConfigError(
+            f"live.leverage = {leverage} is below risk.max_leverage = {most:g}; raise it, or lower the other"
+        )
+    return {i.symbol: Wanted(leverage, settings["live.margin"]) for i in instruments}
+
+
 def warm(settings: Config, chosen: Chosen, count: int) -> None:
     """Compile or load every kernel that trading `count` instruments uses, before any connection is open."""
     step = Decimal("0.001")
@@ -134,7 +181,7 @@ def warm(settings: Config, chosen: Chosen, count: int) -> None:
     BinanceParsers().parser("WUSDT", 0, some[0]).parse(b"")
 
 
-async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Instrument, ...]:
+async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Rules, ...]:
     rules = {r.instrument.symbol: r for r in await venue.rules()}
     found = []
     for symbol in symbols:
@@ -144,13 +191,14 @@ async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Instrume
             raise ConfigError(f"{venue.name} does not list {symbol}; it lists {near}")
         if rule.status != "trading":
             raise ConfigError(f"{symbol} cannot be traded now: {venue.name} says that it is {rule.status}")
-        found.append(rule.instrument)
+        found.append(rule)
     return tuple(found)
 
 
 async def _new(venue: Venue, task: Task, clock: Clock) -> Started:
     """A new journal: instruments and capital as the venue states them."""
-    instruments = await _instruments(venue, task.symbols)
+    rules = await _instruments(venue, task.symbols)
+    instruments = tuple(rule.instrument for rule in rules)
     quotes = {i.quote for i in instruments}
     if len(quotes) != 1:
         raise ConfigError(f"one account holds one currency, the instruments are quoted in {sorted(quotes)}")
@@ -179,11 +227,12 @@ async def _new(venue: Venue, task: Task, clock: Clock) -> Started:
         "last": None,
         "venues": [venue.name],
         "bars": False,
+        "contract_sizes": {rule.instrument.symbol: str(rule.contract_size) for rule in rules},
     }
     meta = describe_live(describe("live", settings.to_json(), plan, task.chosen, task.model, data), 1, 1)
     journal = FileJournal(task.folder, fsync=settings["journal.fsync"])
     session = assemble(meta, settings.values, plan, task.chosen, task.model, journal)
-    return Started(session, journal, settings, [{"epoch": 1, "first_order": 1}], None)
+    return Started(session, journal, settings, [{"epoch": 1, "first_order": 1}], None, rules)
 
 
 def _continued(venue: Venue, task: Task) -> Started:
@@ -214,22 +263,43 @@ def _continued(venue: Venue, task: Task) -> Started:
     journal.append(port.META, epoch_block(**epochs[-1]))
     journal.commit()
     session = assemble(meta, settings.values, plan, chosen, model, journal, engine=engine)
-    return Started(session, journal, settings, epochs, found)
+    sizes = meta["data"].get("contract_sizes", {})
+    known = tuple(
+        Rules(i, "trading", Decimal(sizes[i.symbol])) for i in plan.instruments if i.symbol in sizes
+    )
+    return Started(session, journal, settings, epochs, found, known)
+
+
+def panic_limits(settings: Config) -> Limits:
+    """When the session stops by itself."""
+    return Limits(
+        slippage=settings["panic.slippage"],
+        stale_ns=settings["panic.stale_after"],
+        spread_times=settings["panic.spread_times"],
+        error_rate=settings["panic.error_rate"],
+        latency_ns=settings["panic.latency"],
+    )
 
 
 async def trade(venue: Venue, task: Task, around: Surroundings) -> dict[str, Any]:
     """Trade on `venue` until the time is up or the switch trips; the results, as for any run."""
     with sole_writer(task.folder):
+        async with sole_trader(around.lease):
+            return await _connected(venue, task, around)
+
+
+async def _connected(venue: Venue, task: Task, around: Surroundings) -> dict[str, Any]:
+    """Begin or go on, with connection and journal closed at the end."""
+    try:
+        await venue.connect()
+        fresh = not any(task.folder.glob("segment-*.b4j"))
+        started = await _new(venue, task, around.clock) if fresh else _continued(venue, task)
         try:
-            await venue.connect()
-            fresh = not any(task.folder.glob("segment-*.b4j"))
-            started = await _new(venue, task, around.clock) if fresh else _continued(venue, task)
-            try:
-                return await _run(venue, task, around, started)
-            finally:
-                started.journal.release()
+            return await _run(venue, task, around, started)
         finally:
-            await _close(venue, around)
+            started.journal.release()
+    finally:
+        await _close(venue, around)
 
 
 async def _close(venue: Venue, around: Surroundings) -> None:
@@ -256,11 +326,22 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.clock,
         around.alarm,
         FileIntents(task.folder / "intents.b4i"),
-        DeskSettings(
-            not_found_ns=settings["live.not_found_time"], reconcile_ns=settings["live.reconcile_interval"]
-        ),
+        desk_settings(settings),
     )
+    desk.learn(started.known)
     desk.learn(await venue.rules())
+    watch = Watch(
+        driver,
+        desk,
+        [i.symbol for i in session.plan.instruments],
+        around.switch,
+        started.journal,
+        around.clock,
+        around.alarm,
+        panic_limits(settings),
+        around.health,
+    )
+    desk.watcher = watch
     anchor = HourlyAnchor(started.journal, around.clock.now_ns())
     around.attach(session, anchor)
     live = LiveSession(
@@ -276,15 +357,20 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
             epochs=started.epochs,
             recovered=started.recovered,
             adopt=task.adopt,
+            wanted=_wanted(settings, session.plan.instruments),
+            lease=around.lease,
             rhythm=Rhythm(
                 timer_ns=session.plan.timer_ns,
                 reconcile_ns=settings["live.reconcile_interval"],
                 snapshot_ns=settings["live.snapshot_interval"],
                 settle_ns=settings["live.settle_time"],
                 wind_down_ns=settings["live.wind_down"],
+                rules_ns=settings["live.rules_interval"],
+                dead_man_ns=settings["live.dead_man"] if venue.capabilities.dead_man_switch else 0,
             ),
             show=lambda figures: around.show(session, desk, figures),
             control=around.control,
+            watch=watch,
         )
     )
     begin = around.clock.monotonic_ns()

@@ -30,14 +30,13 @@ def cash_outside(
         return 0
     flow = Decimal(0)
     for trade in difference.outside:
-        flow -= trade.side * trade.price * trade.quantity
+        flow -= trade.side * trade.price * trade.quantity * instrument.contract
         if trade.fee_asset == instrument.quote:
             flow -= trade.fee
         elif trade.fee_asset == instrument.base:
             flow -= trade.fee * trade.price
     lots, average = before
-    grid = instrument.tick * instrument.lot
-    flow += (difference.lots * difference.average - lots * average) * grid
+    flow += (difference.lots * difference.average - lots * average) * instrument.grid
     return int(flow.scaleb(money_exp).to_integral_value(ROUND_FLOOR))
 
 

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from bot4.execution.asks import Answer, Ask, Line, Sweep, Verb
-from bot4.execution.breaker import Breaker
 from bot4.execution.fills import PriceOf, TradeBook
-from bot4.execution.guard import Guard
+from bot4.execution.guard import Guard, Plan
 from bot4.execution.idempotency import Intents, intent_key
 from bot4.execution.ids import client_order_id
 from bot4.execution.lane import Lane
@@ -33,11 +32,13 @@ from bot4.execution.reconcile import Reconciliation
 from bot4.execution.reconciler import Reconciler, lots_held
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import Tracked, tracked_from
+from bot4.execution.watcher import Watcher
 from bot4.model.codes_nb import (
     ACT_CANCEL,
     EV_CASH,
     EV_FILL,
     EV_STREAM,
+    FOR_ENTRY,
     R_DUPLICATE,
     R_INSTRUMENT,
     R_INTERNAL,
@@ -51,11 +52,12 @@ from bot4.model.codes_nb import (
 )
 from bot4.model.errors import ConfigError
 from bot4.model.instrument import Instrument
-from bot4.ports.alarm import Alarm
+from bot4.ports.alarm import Alarm, Level
 from bot4.ports.clock import Clock
 from bot4.ports.intents import IntentStore
 from bot4.ports.venue import (
     AccountReport,
+    NotSent,
     OrderReport,
     OutcomeUnknown,
     PrivateEvent,
@@ -64,11 +66,27 @@ from bot4.ports.venue import (
     TradeReport,
     Venue,
     VenueError,
+    VenueUnreachable,
 )
+from bot4.safety.breaker import Breaker, Change, Rule
+from bot4.safety.breaker import Level as Stops
+from bot4.safety.breaker import State as BreakerState
 from bot4.safety.gate import sealed
 
 TAKER_FEE = Decimal("0.001")
 """Charged on a fee in an asset without a known price: the dearest of the usual taker rates."""
+
+
+def _rule(settings: DeskSettings) -> Rule:
+    """One breaker for the account: what the venue refuses on one instrument it refuses on all."""
+    return Rule(
+        "orders",
+        Stops.VENUE,
+        errors_to_open=settings.refusals,
+        window_ns=settings.breaker_window_ns,
+        timeout_ns=settings.breaker_ns,
+        successes_to_close=1,
+    )
 
 
 def no_price(asset: str) -> Decimal | None:
@@ -111,10 +129,10 @@ class Desk:
         self._out = Outbox()
         self._news = asyncio.Event()
         self._intents = Intents(store, self.settings.intent_ttl_ns, self.settings.intents)
-        self._stopped = False
-        self._breaker = Breaker(
-            self.settings.refusals, self.settings.breaker_ns, lambda text: alarm.tell("critical", text)
-        )
+        self._stopped = R_OK
+        self.watcher = Watcher()
+        self._breaker = Breaker(_rule(self.settings), self._breaker_changed)
+        self._plans: dict[str, Plan] = {}
         self.lanes: list[Lane] = []
         self._wake: list[dict[Line, asyncio.Event]] = []
         for index, instrument in enumerate(instruments):
@@ -211,20 +229,48 @@ class Desk:
                     "critical", f"{symbol}: {what}; new risk here is paused until a person agrees"
                 )
 
+    def plan(self, symbol: str, stop: int, target: int) -> None:
+        """Where stop and target of entries handed over from now on will be (ticks, 0: not known)."""
+        self._plans[symbol] = Plan(max(stop, 0), max(target, 0))
+
+    def pause(self, symbol: str, reason: int) -> bool:
+        """Stop new risk on `symbol` until `resume`; False when something else has stopped it already."""
+        lane = self._by_symbol[symbol]
+        if lane.paused != R_OK:
+            return False
+        lane.pause(reason)
+        self._tell_news()
+        return True
+
+    def resume(self, symbol: str, reason: int) -> None:
+        """End a pause for `reason`; one for anything else stays."""
+        lane = self._by_symbol[symbol]
+        if lane.paused == reason:
+            lane.resume()
+            self._tell_news()
+
     def stop_risk(self, reason: int = R_KILLED) -> None:
-        """Refuse all orders of new risk that are not sent yet, and all to come."""
-        self._stopped = True
+        """Refuse all orders of new risk that are not sent yet, and all to come; a kill is never undone."""
+        if self._stopped != R_KILLED:
+            self._stopped = reason
         for lane in self.lanes:
             lane.drop_risk(self._clock.monotonic_ns(), reason)
         self._news.set()
 
     def allow_risk(self) -> None:
-        """End `stop_risk`."""
-        self._stopped = False
+        """End `stop_risk`, unless it was a kill."""
+        if self._stopped != R_KILLED:
+            self._stopped = R_OK
+
+    def _breaker_changed(self, change: Change) -> None:
+        level: Level = "critical" if change.after is BreakerState.OPEN else "warning"
+        rest = f"; new risk stops for {self.settings.breaker_ns / 1e9:g} s" if level == "critical" else ""
+        self._alarm.tell(level, f"breaker {change.breaker} is {change.after.name}: {change.detail}{rest}")
+        self.watcher.changed(change)
 
     def _take(self, lane: Lane, t: Tracked, now: int) -> None:
         if self._stopped and not t.reduce_only:
-            lane.refuse(t, R_KILLED)
+            lane.refuse(t, self._stopped)
         elif not t.reduce_only and (reason := self._refusal(lane, t, now)) != R_OK:
             lane.refuse(t, reason)
         elif t.is_stop and not self._venue.capabilities.stop_orders:
@@ -234,7 +280,8 @@ class Desk:
             lane.take(t)
 
     def _refusal(self, lane: Lane, t: Tracked, now: int) -> int:
-        return self._guard.reason(t, lane.book.instrument, lane.live, lane.price, now)
+        plan = self._plans.get(lane.symbol, Plan()) if t.purpose == FOR_ENTRY else Plan()
+        return self._guard.reason(t, lane, plan, now)
 
     def _cancel(self, row: np.ndarray[Any, Any], now: int) -> None:
         lane = self.lanes[int(row["instrument"])]
@@ -273,7 +320,7 @@ class Desk:
 
     def blocked(self, symbol: str) -> int:
         """Why new risk on `symbol` is refused now (R_*), or R_OK."""
-        return self._by_symbol[symbol].blocked() or (R_KILLED if self._stopped else R_OK)
+        return self._by_symbol[symbol].blocked() or self._stopped
 
     @property
     def unknown(self) -> Mapping[str, int]:
@@ -321,8 +368,17 @@ class Desk:
             Verb.LOOK: lambda: self._venue.order(lane.symbol, ask.client_id),
             Verb.SWEEP: lambda: self._sweep(lane, ask),
         }
+        begin = self._clock.monotonic_ns()
+        answer = await self._settled(lane, ask, calls[ask.verb])
+        lost = isinstance(answer, OutcomeUnknown | VenueUnreachable)
+        if not isinstance(answer, NotSent):  # what never left says nothing of the venue
+            reason = answer.reason if isinstance(answer, VenueError) else R_OK
+            self.watcher.called(not lost, self._clock.monotonic_ns() - begin, reason)
+        return answer
+
+    async def _settled(self, lane: Lane, ask: Ask, call: Callable[[], Awaitable[Answer]]) -> Answer:
         try:
-            return await calls[ask.verb]()
+            return await call()
         except VenueError as error:
             return error
         except Exception as error:  # noqa: BLE001 - the outcome is unknown; told, and settled by evidence

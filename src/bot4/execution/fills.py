@@ -75,7 +75,7 @@ class TradeBook:
         self.holding = Holding()
         self.duplicates = 0
         self._unit = Decimal(1).scaleb(-money_exp)
-        self._mult = steps_of(instrument.tick * instrument.lot, self._unit, "tick x lot in money units")
+        self._mult = steps_of(instrument.grid, self._unit, "tick x lot in money units")
         self._keep = keep
         self._price_of = price_of
         self._taker_fee = taker_fee

@@ -104,14 +104,8 @@ def plan_reason(rules: Rules, entry: Draft, stop: Decimal, target: Decimal | Non
 
 
 def notional(rules: Rules, quantity: Decimal, price: Decimal) -> Decimal:
-    """Worth in quote currency: quantity x contract size x price."""
-    return quantity * rules.contract_size * price
-
-
-def contracts_for(rules: Rules, base: Decimal) -> Decimal:
-    """Quantity in the venue's units for an exposure of `base` coins, rounded down: never more risk."""
-    units = base / rules.contract_size
-    return units // rules.instrument.lot * rules.instrument.lot
+    """Worth in quote currency: quantity x contract x price."""
+    return quantity * rules.instrument.contract * price
 
 
 def changed(known: Rules, now: Rules) -> list[str]:

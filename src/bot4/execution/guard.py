@@ -10,14 +10,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
-from bot4.execution.filters import Draft, Resting, SelfTrade, changed, order_reason, prevent_self_trade
+from bot4.execution.filters import (
+    Draft,
+    Resting,
+    SelfTrade,
+    changed,
+    order_reason,
+    plan_reason,
+    prevent_self_trade,
+)
+from bot4.execution.lane import Lane
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import Tracked
-from bot4.model.codes_nb import R_MAX_ORDER, R_OK, R_SELF, R_TURNOVER, R_UNCHECKED
-from bot4.model.instrument import Instrument
+from bot4.model.codes_nb import R_EXIT_FILTER, R_MAX_ORDER, R_OK, R_SELF, R_TURNOVER, R_UNCHECKED
 from bot4.ports.alarm import Alarm
 from bot4.ports.venue import Rules
+
+
+class Plan(NamedTuple):
+    """Where stop and target of the coming entry will be, in ticks; 0: not known before it fills."""
+
+    stop: int = 0
+    target: int = 0
 
 
 class Turnover:
@@ -66,8 +82,9 @@ class Guard:
                 self._rules[symbol] = now
         return wrong
 
-    def reason(self, t: Tracked, instrument: Instrument, live: Sequence[Tracked], mark: int, now: int) -> int:
-        """Why the order may not be sent, or R_OK, then it counts in the turnover. `mark`: ticks, or 0."""
+    def reason(self, t: Tracked, lane: Lane, plan: Plan, now: int) -> int:
+        """Why the order may not be sent, or R_OK, then it counts in the turnover."""
+        instrument, live, mark = lane.book.instrument, lane.live, lane.price
         reference = (mark or t.price) * instrument.tick
         price = t.price * instrument.tick if t.price else None
         quantity = t.qty * instrument.lot
@@ -76,11 +93,16 @@ class Guard:
         rules = self._rules.get(instrument.symbol)
         if rules is not None:
             trigger = t.stop_price * instrument.tick if t.stop_price else None
-            reason = order_reason(rules, Draft(t.side, quantity, price, trigger), reference)
+            draft = Draft(t.side, quantity, price, trigger)
+            reason = order_reason(rules, draft, reference)
+            if reason == R_OK and plan.stop > 0:
+                stop, target = plan.stop * instrument.tick, plan.target * instrument.tick
+                reason = plan_reason(rules, draft, stop, target or None, reference)
+            if reason == R_EXIT_FILTER:
+                self._tell(instrument.symbol, reason, "the venue would refuse the stop or the exit: no entry")
             if reason != R_OK:
                 return reason
-        size = rules.contract_size if rules is not None else Decimal(1)
-        worth = quantity * size * max(reference, price or reference)
+        worth = quantity * instrument.contract * max(reference, price or reference)
         if worth > self._settings.order_cap:
             return self._tell(
                 instrument.symbol, R_MAX_ORDER, f"an order of {worth:f} is above the absolute cap"

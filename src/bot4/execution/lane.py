@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable
 
 from bot4.execution.asks import Answer, Ask, Line, Sweep, Verb
-from bot4.execution.breaker import Breaker
 from bot4.execution.fills import TradeBook
 from bot4.execution.lifecycle import Event, State
 from bot4.execution.match import Ambiguous, Found, Lost, match_lost
@@ -35,6 +34,7 @@ from bot4.model.codes_nb import (
     R_KILLED,
     R_NOT_FOUND,
     R_OK,
+    R_REDUCE_ONLY,
     R_TIMEOUT,
     R_TRIGGER_NOW,
 )
@@ -50,6 +50,7 @@ from bot4.ports.venue import (
     Unsupported,
     VenueError,
 )
+from bot4.safety.breaker import Breaker
 from bot4.safety.gate import triggered
 
 
@@ -82,8 +83,7 @@ class Lane(OrderNews):
         if t.id in self.orders:
             return
         self._enter(t)
-        self._breaker.look(t.handed)
-        reason = R_OK if t.reduce_only else self._risk_reason()
+        reason = R_OK if t.reduce_only else self._risk_reason(t.handed)
         if reason == R_OK and not t.reduce_only and len(self._risk) >= self._settings.queue_limit:
             reason = R_BACKLOG
         if reason != R_OK:
@@ -128,15 +128,14 @@ class Lane(OrderNews):
                 self._apply(t, Event.REFUSE, now, reason)
         self._risk.clear()
 
-    def _risk_reason(self) -> int:
-        return self.blocked() or (R_BREAKER if self._breaker.is_open else R_OK)
+    def _risk_reason(self, now: int) -> int:
+        return self.blocked() or (R_BREAKER if self._breaker.shut(now) else R_OK)
 
     # --- to the venue ------------------------------------------------------------------------------------
     def next_ask(self, line: Line, now: int, wall: int) -> Ask | None:
         """What to do now on this line, or None; the order is busy until `answered`. `wall` is ns UTC."""
         if line is Line.ASK:
             return self._next_question(now)
-        self._breaker.look(now)
         return self._next_command(self._urgent if line is Line.URGENT else self._risk, now, wall)
 
     def wait_ns(self, line: Line, now: int) -> int:
@@ -178,7 +177,7 @@ class Lane(OrderNews):
             return R_OK
         if now - t.handed > self._settings.order_age_ns:
             return R_EXPIRED
-        return self._risk_reason()
+        return self._risk_reason(now) or (R_OK if self._breaker.allow(now) else R_BREAKER)
 
     def _next_question(self, now: int) -> Ask | None:
         for t in self._live.values():
@@ -232,9 +231,11 @@ class Lane(OrderNews):
             if self._kept_stop(t, answer, now):
                 return
             if not t.reduce_only:
-                self._breaker.refused(answer.reason, now)
+                self._refused(answer.reason, now)
             self._apply(t, Event.REJECT, now, answer.reason)
         elif isinstance(answer, NotSent):
+            if not t.reduce_only:
+                self._breaker.forget()
             t.attempts += 1
             pause = self._settings.pause_ns(t.attempts, t.id)
             t.ready = now + max(pause, answer.wait_ns if isinstance(answer, Throttled) else 0)
@@ -254,18 +255,16 @@ class Lane(OrderNews):
             self._lose(t, now, R_TIMEOUT if reason == R_DUPLICATE else reason)
 
     def _kept_stop(self, t: Tracked, answer: VenueError, now: int) -> bool:
-        """A refused stop still protects: held here if the venue has no such type, an exit if passed."""
-        if t.order is None or not t.is_stop or t.triggered:
+        """A refused stop still protects, while there is a position: as an exit if passed, else held here."""
+        if t.order is None or not t.is_stop or t.triggered or answer.reason == R_REDUCE_ONLY:
             return False
-        if isinstance(answer, Unsupported):
-            self.hold_stop(t, now)
-            return True
         if answer.reason == R_TRIGGER_NOW:
             self._tell("warning", t, "the stop is passed already; leaving with a capped price")
             self._apply(t, Event.UNSENT, now, answer.reason)
             self._fire(t, now)
-            return True
-        return False
+        else:
+            self.hold_stop(t, now)
+        return True
 
     def hold_stop(self, t: Tracked, now: int) -> None:
         """Watch the price for a stop that the venue does not take, and stop new risk that would need one."""
@@ -397,6 +396,8 @@ class Lane(OrderNews):
             if t.owed > t.filled:
                 return  # it did trade; the trades are still to come
             self._tell("warning", t, "the venue has no such order, by repeated answer")
+            if not t.reduce_only:
+                self._breaker.forget()
             self._apply(t, Event.ABSENT, now, R_NOT_FOUND)
 
     def _match(self, t: Tracked, sweep: Sweep, now: int) -> None:

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 
-from bot4.execution.breaker import Breaker
 from bot4.execution.fills import Booked, TradeBook
 from bot4.execution.filters import first_fill_off
 from bot4.execution.ids import parse_client_order_id
@@ -32,6 +31,7 @@ from bot4.model.codes_nb import (
     EV_UNKNOWN,
     FLAG_MAKER,
     R_OK,
+    R_POST_WOULD_TAKE,
     R_RECONCILED,
     R_UNKNOWN_ORDER,
     STATUS_OK,
@@ -41,6 +41,7 @@ from bot4.model.errors import InstrumentError
 from bot4.model.values import steps_of
 from bot4.ports.alarm import Alarm, Level
 from bot4.ports.venue import OrderReport, TradeReport
+from bot4.safety.breaker import Breaker, Cause
 
 ENDS = {"canceled": Event.ENDED, "expired": Event.ENDED, "rejected": Event.REJECT}
 
@@ -164,8 +165,13 @@ class OrderNews:
         if t.final is not None and t.filled >= t.owed and t.live:
             event, reason = t.final
             if event is Event.REJECT and not t.reduce_only and t.state in (State.SENT, State.UNKNOWN):
-                self._breaker.refused(reason, now)
+                self._refused(reason, now)
             self._apply(t, event, now, reason or t.cancel_reason, ts_venue)
+
+    def _refused(self, reason: int, now: int) -> None:
+        """The venue refused an order of new risk; that a post-only order would have traded is no fault."""
+        detail = f"the venue refuses orders: {names.reason(reason)}"
+        self._breaker.record(reason == R_POST_WOULD_TAKE, now, Cause.API_ERRORS, detail)
 
     def _trade(self, t: Tracked | None, trade: TradeReport, now: int) -> None:
         if self.book.known(trade):
@@ -262,8 +268,11 @@ class OrderNews:
     def _apply(self, t: Tracked, event: Event, now: int, reason: int, ts_venue: int = 0) -> None:
         was_live, was_unknown = t.live, t.state is State.UNKNOWN
         effect = self._move(t, event)
+        if effect in (Effect.EMIT_ACK, Effect.EMIT_FILL) and not t.taken:
+            t.taken = True
+            if not t.reduce_only:
+                self._breaker.record(True, now)
         if effect is Effect.EMIT_ACK:
-            self._breaker.worked()
             if was_unknown or not (t.acked or t.filled):
                 self._out.put(EV_ACK, self.index, x=t.id, ts_venue=ts_venue)
             t.acked = True

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot4.ports.venue import AccountReport, MarginMode, PositionReport, Venue, VenueError
+from bot4.ports.venue import (
+    AccountReport,
+    MarginMode,
+    OrderRejected,
+    PositionReport,
+    Unsupported,
+    Venue,
+    VenueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +30,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: passed, with what was found and what to do."""
+    """One thing looked at, with what was found and what to do; `unknown`: the venue did not answer."""
 
     name: str
     passed: bool
     text: str
+    unknown: bool = False
 
 
 def _modes(account: AccountReport) -> list[Finding]:
@@ -58,8 +67,8 @@ def fresh_start(account: AccountReport, own: Sequence[str], *, has_journal: bool
     held = [p.symbol for p in account.positions if p.quantity != 0 and p.symbol in own]
     if has_journal or not held:
         return Finding("journal", True, "found" if has_journal else "none, and no position is open")
-    text = f"no journal, but positions in {', '.join(held)}: name the folder of the run that opened them, or "
-    return Finding("journal", False, text + "say that they are to be adopted")
+    text = f"the journal is new, and the account holds {', '.join(held)}: name the folder of the run that "
+    return Finding("journal", False, text + "opened it with --out, or take it over with --adopt")
 
 
 def _as_wanted(found: PositionReport, wanted: Wanted) -> bool:
@@ -74,24 +83,25 @@ async def _instrument(venue: Venue, symbol: str, wanted: Wanted, held: PositionR
         text = f"{held.leverage}x {held.margin_mode} with a position open, wanted {wanted.leverage}x "
         return Finding(name, False, f"{text}{wanted.margin}: close it, or configure what is there")
     try:
-        await venue.set_leverage(symbol, wanted.leverage, wanted.margin)
-        again = await venue.account()
+        read = await venue.set_leverage(symbol, wanted.leverage, wanted.margin)
     except VenueError as error:
-        return Finding(name, False, f"could not be set and read back: {error}")
-    read = next((p for p in again.positions if p.symbol == symbol), None)
-    if read is None or not _as_wanted(read, wanted):
-        seen = "nothing" if read is None else f"{read.leverage}x {read.margin_mode}"
+        said_no = isinstance(error, OrderRejected | Unsupported)
+        return Finding(name, False, f"could not be set and read back: {error}", unknown=not said_no)
+    if not _as_wanted(read, wanted):
+        seen = f"{read.leverage}x {read.margin_mode}"
         return Finding(name, False, f"set to {wanted.leverage}x {wanted.margin}, but {seen} was read back")
     return Finding(name, True, f"set to {wanted.leverage}x {wanted.margin} and read back")
 
 
-async def preflight(venue: Venue, wanted: Mapping[str, Wanted]) -> Sequence[Finding]:
+async def preflight(
+    venue: Venue, wanted: Mapping[str, Wanted], *, has_journal: bool = True
+) -> Sequence[Finding]:
     """Look at the account, set what may be set, read it back. A failed question is a failed finding."""
     try:
         account = await venue.account()
     except VenueError as error:
-        return [Finding("account", False, f"could not be read: {error}")]
-    findings = _modes(account)
+        return [Finding("account", False, f"could not be read: {error}", unknown=True)]
+    findings = [*_modes(account), fresh_start(account, list(wanted), has_journal=has_journal)]
     if venue.capabilities.market == "perp" and all(f.passed for f in findings):
         held = {p.symbol: p for p in account.positions}
         for symbol, modes in wanted.items():

@@ -246,7 +246,7 @@ def _dust(local: Local, remote: Remote, lots: int) -> list[Difference]:
     """A position too small to be sold by itself: declared, and not tried again."""
     instrument = local.instrument
     price = remote.mark or local.average
-    worth = abs(lots) * instrument.lot * price * instrument.tick
+    worth = abs(lots) * price * instrument.grid
     if lots == 0 or price == 0 or instrument.kind != "spot" or worth >= instrument.min_notional:
         return []
     least = plain(instrument.min_notional)

@@ -29,8 +29,9 @@ class DeskSettings:
     not_found_ns: int = 30 * SECOND  # for so long the venue must say "no such order"
     not_found_times: int = 3  # and so often
     unknown_alarm_ns: int = 30 * SECOND  # an outcome unknown for longer is told
-    refusals: int = 5  # refusals of one kind in a row that open the breaker
-    breaker_ns: int = 60 * SECOND
+    refusals: int = 5  # refusals by the venue within `breaker_window_ns` that open the breaker
+    breaker_window_ns: int = 300 * SECOND
+    breaker_ns: int = 60 * SECOND  # how long it stays open before one order may try
     poll_ns: int = 1 * SECOND  # live orders, while the private stream is down
     check_ns: int = 5 * SECOND  # live orders and protection, always
     trades_back_ns: int = 60 * SECOND  # own trades are asked for from so long before the order
@@ -45,7 +46,6 @@ class DeskSettings:
     order_cap: Decimal = Decimal(100_000)  # largest order of new risk, quote currency, whatever is configured
     turnover_cap: Decimal = Decimal(1_000_000)  # new risk sent within `turnover_ns`, quote currency
     turnover_ns: int = 3600 * SECOND
-    clock_window_ns: int = 1 * SECOND  # signed requests are refused beyond this drift
     first_fill: Decimal = Decimal("0.01")  # first fill notional may differ from the order's by this fraction
 
     def __post_init__(self) -> None:

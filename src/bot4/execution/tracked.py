@@ -49,6 +49,7 @@ class Tracked:
     cancel_reason: int = 0
     cancels: int = 0  # sent so far
     acked: bool = False
+    taken: bool = False  # the venue has shown that it took it
     soft: bool = False  # a stop that is held here, not at the venue
     triggered: bool = False
     short: int = 0  # lots that went as a fee in coins

@@ -11,7 +11,7 @@ Every task folds by plain calls: nothing in between can be seen half done. An or
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,16 +21,21 @@ from bot4.engine.build import Plan
 from bot4.engine.live import LiveDriver
 from bot4.execution.adopt import BOOKED
 from bot4.execution.desk import Desk
+from bot4.execution.lease import Lease
+from bot4.execution.preflight import Wanted, preflight
 from bot4.execution.reconcile import Kind
 from bot4.live.agreement import Agreement, compare
 from bot4.live.cascade import Step, Taken, at_once, go_down, nothing
+from bot4.live.chores import keep_dead_man, keep_rules
 from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
 from bot4.live.snapshots import write_snapshot
+from bot4.live.watch import Watch
 from bot4.model.codes_nb import (
     EV_CASH,
     EV_FILL,
     EV_RECONCILED,
     EV_STATUS,
+    FOR_ENTRY,
     MODE_NORMAL,
     MODE_PAUSE,
     OF_REDUCE_ONLY,
@@ -69,6 +74,8 @@ class Rhythm:
     snapshot_events: int = 1_000_000
     settle_ns: int = 30 * SECOND  # how long the start waits for orders of unknown outcome
     wind_down_ns: int = 15 * SECOND
+    rules_ns: int = 300 * SECOND
+    dead_man_ns: int = 0  # 0: the venue's timer is not used
 
 
 @dataclass
@@ -87,6 +94,7 @@ class Figures:
     snapshots: int = 0
     orders_sent: int = 0
     feed_breaks: int = 0
+    unanswered: int = 0  # questions about the account that got no answer yet
     cash_booked: int = 0  # money units that came or went outside trading
     shutdown: list[Taken] = field(default_factory=list)
 
@@ -106,9 +114,12 @@ class Parts:
     epochs: list[dict[str, int]]
     recovered: Recovered | None
     adopt: bool
+    wanted: Mapping[str, Wanted]  # how each instrument is to be traded, by symbol
+    lease: Lease | None  # of the account
     rhythm: Rhythm
     show: Callable[[Figures], None]
     control: Callable[[], None]  # looks for commands of the operator
+    watch: Watch
 
 
 class LiveSession:
@@ -129,6 +140,8 @@ class LiveSession:
         self._snapshot_at = parts.driver.folded
         self._reconcile_due = 0
         self._was_up = True
+        self._agreed = False  # ledger and venue have agreed once: the start is over
+        self._lost_lease = False
         self._since = parts.driver.now  # the journal's last instant: trades since then may be news
 
     # --- the run -----------------------------------------------------------------------------------------
@@ -139,13 +152,15 @@ class LiveSession:
         self._take_over()
         try:
             async with asyncio.TaskGroup() as group:
-                work = [
+                work: list[asyncio.Task[None]] = [
                     group.create_task(job, name=name)
                     for name, job in (
                         ("desk", self._p.desk.run()),
                         ("answers", self._answers()),
                         ("market", self._market()),
                         ("timer", self._timer()),
+                        ("watch", self._p.watch.run()),
+                        *self._chores(),
                     )
                 ]
                 await self._settle()
@@ -158,6 +173,13 @@ class LiveSession:
             raise _first(errors) from None
         self.snapshot()
         return why
+
+    def _chores(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        p, rhythm = self._p, self._p.rhythm
+        chores = [("rules", keep_rules(p.venue, p.desk, rhythm.rules_ns))]
+        if rhythm.dead_man_ns:
+            chores.append(("dead man", keep_dead_man(p.venue, self._symbols, rhythm.dead_man_ns, p.alarm)))
+        return chores
 
     def _doubt(self) -> None:
         """No entries until ledger and venue have been compared."""
@@ -194,7 +216,7 @@ class LiveSession:
             f"{count} order(s) on {symbol} of unknown outcome: no entries there until evidence comes"
             for symbol, count in self._p.desk.unknown.items()
         ]
-        await self.reconcile(at_start=True)
+        await self.reconcile()
 
     async def _trade(self, begin: int, duration_ns: int | None) -> str:
         p = self._p
@@ -210,7 +232,7 @@ class LiveSession:
                 self._reconcile_due = now
             self._was_up = p.desk.stream_up
             if now >= self._reconcile_due:
-                await self.reconcile(at_start=False)
+                await self.reconcile()
             self._resume_after_end()
             await asyncio.sleep(LOOK_S)
 
@@ -266,6 +288,10 @@ class LiveSession:
         rows = self._p.driver.take()
         if len(rows):
             self.figures.orders_sent += len(rows)
+            for inst in np.unique(rows["instrument"][rows["purpose"] == FOR_ENTRY]):
+                levels = self._engine.inst[int(inst)]
+                self._p.desk.plan(self._symbols[int(inst)], int(levels["stop"]), int(levels["target"]))
+            self._p.watch.sent(rows)
             self._p.desk.hand_over(rows)
 
     def fold(self, rows: np.ndarray[Any, Any]) -> None:
@@ -274,6 +300,7 @@ class LiveSession:
         fills = rows[rows["kind"] == EV_FILL]
         if len(fills):
             self._fills = np.concatenate([self._fills, fills])[-FILLS_KEPT:]
+            self._p.watch.filled(fills)
         self.hand_over()
 
     async def _answers(self) -> None:
@@ -297,6 +324,7 @@ class LiveSession:
         rows = events.copy()
         self.figures.lag_ns = self._p.clock.now_ns() - int(rows["ts_venue"].max())
         self._p.driver.market(rows)
+        self._p.watch.quoted(np.unique(rows["instrument"]))
         for inst in np.unique(rows["instrument"]):
             mark = int(self._engine.inst[int(inst)]["mark"])
             if mark > 0:
@@ -319,6 +347,7 @@ class LiveSession:
         p = self._p
         while True:
             p.switch.beat()
+            self._keep_lease()
             p.driver.timer(p.clock.now_ns())
             self.hand_over()
             now = p.clock.monotonic_ns()
@@ -327,6 +356,16 @@ class LiveSession:
                 self.snapshot()
             p.show(self.figures)
             await asyncio.sleep(p.rhythm.timer_ns / SECOND)
+
+    def _keep_lease(self) -> None:
+        """Say that this instance lives; once its place is lost it adds no more risk."""
+        p = self._p
+        if p.lease is not None and not p.lease.keep() and not self._lost_lease:
+            self._lost_lease = True
+            p.desk.stop_risk()
+            p.alarm.tell(
+                "critical", "another instance may trade this account: no new risk is sent from here any more"
+            )
 
     def snapshot(self) -> None:
         """Write a snapshot of what has been folded; the journal is durable up to it first."""
@@ -339,45 +378,53 @@ class LiveSession:
         self._snapshot_due = p.clock.monotonic_ns() + p.rhythm.snapshot_ns
 
     # --- agreement ---------------------------------------------------------------------------------------
-    async def reconcile(self, *, at_start: bool) -> bool:
+    async def reconcile(self) -> bool:
         """Compare ledger and venue, book what is explained; whether entries are allowed now.
 
         Positions and orders are the desk's to compare, with the trades that explain them; money is compared
-        here. At the start of a new journal an account with positions is refused, unless adoption was asked.
+        here. Until they have agreed once it is the start: the account is looked at first, and refused as it
+        may be.
         """
         p = self._p
         self.figures.reconciliations += 1
         self._reconcile_due = p.clock.monotonic_ns() + p.rhythm.reconcile_ns
-        if at_start and p.recovered is None and not p.adopt:
-            await self._refuse_strangers()
-        found = await p.desk.reconcile(starting=at_start, since_ns=self._since if at_start else None)
+        starting = not self._agreed
+        if starting and not await self._admitted():
+            return self._in_doubt()
+        found = await p.desk.reconcile(starting=starting, since_ns=self._since if starting else None)
         said = [d for d in found.differences if d.kind is not Kind.UNKNOWN]
         self.figures.explained += [f"{d.symbol}: {d.kind.value}: {d.text}" for d in said]
         self.figures.adopted += [f"{d.symbol}: {d.text}" for d in said if d.kind in BOOKED]
         await asyncio.sleep(LOOK_S)  # what the desk booked reaches the ledger
         gap = await self._stable_difference() if not found.unknown else None
         if gap is None or gap.positions:
-            self._doubt()
-            self._reconcile_due = p.clock.monotonic_ns() + SECOND
-            return False
+            return self._in_doubt()
         if gap.cash:
             self._book_cash(gap)
+        self._agreed = True
         p.driver.tell(EV_RECONCILED, 1, R_RECONCILED)
         self.hand_over()
         self.figures.reconciled_at = p.clock.now_ns()
         return True
 
-    async def _refuse_strangers(self) -> None:
-        """SafetyError when the account of a new journal holds positions."""
-        try:
-            found = compare(self._engine, self._p.plan, await self._p.venue.account())
-        except VenueError:
-            return  # not known: the comparison that follows will say so
-        if found.positions:
-            raise SafetyError(
-                f"the account holds {', '.join(map(str, found.positions))}, and the journal is new; name the "
-                "journal of the run that opened it with --out, or take it over with --adopt"
-            )
+    def _in_doubt(self) -> bool:
+        """Entries stay refused, and it is asked again soon; False."""
+        self._doubt()
+        self._reconcile_due = self._p.clock.monotonic_ns() + SECOND
+        return False
+
+    async def _admitted(self) -> bool:
+        """Whether the account is as it must be; False while that is not known, SafetyError when it is not."""
+        p = self._p
+        findings = await preflight(p.venue, p.wanted, has_journal=p.recovered is not None or p.adopt)
+        wrong = [finding for finding in findings if not finding.passed]
+        refused = [f"{finding.name}: {finding.text}" for finding in wrong if not finding.unknown]
+        if refused:
+            raise SafetyError(f"{p.venue.name} is not traded on. {'; '.join(refused)}")
+        if wrong and not self.figures.unanswered:
+            p.alarm.tell("warning", f"no entries yet: {wrong[0].name} {wrong[0].text}")
+        self.figures.unanswered = len(wrong)
+        return not wrong
 
     async def _stable_difference(self) -> Agreement | None:
         """What differs, seen alike twice with nothing booked in between; None: it does not come to rest."""

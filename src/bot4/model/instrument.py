@@ -19,7 +19,8 @@ KINDS = {"spot": KIND_SPOT, "perp": KIND_PERP}
 class Instrument:
     """One instrument of one venue.
 
-    `tick` and `lot` are the steps of price and quantity; `min_notional` in quote currency.
+    `tick` and `lot` are the steps of price and quantity; `min_notional` in quote currency. A quantity x a
+    price x `contract` is quote currency: 1 but where quantities are contracts of so many coins.
     `inferred` says that the grid was read off the data, not stated by the venue.
     """
 
@@ -34,11 +35,12 @@ class Instrument:
     max_qty: Decimal
     min_notional: Decimal
     inferred: bool = False
+    contract: Decimal = Decimal(1)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InstrumentError(f"{self.symbol}: kind {self.kind!r} is not one of {sorted(KINDS)}")
-        for name in ("tick", "lot"):
+        for name in ("tick", "lot", "contract"):
             step = getattr(self, name)
             if not isinstance(step, Decimal) or not step.is_finite() or step <= 0:
                 raise InstrumentError(f"{self.symbol}: {name} must be a positive Decimal, got {step!r}")
@@ -54,8 +56,8 @@ class Instrument:
         return Quantity.of(value, self.lot)
 
     def round_qty_down(self, value: object) -> Quantity:
-        """The largest quantity on the grid of at most the size of `value` (never more risk)."""
-        return Quantity(int(decimal_of(value, "quantity") // self.lot), self.lot)
+        """The largest quantity on the grid that is at most `value` coins (never more risk)."""
+        return Quantity(int(decimal_of(value, "quantity") / self.contract // self.lot), self.lot)
 
     def round_price(self, value: object, side: int) -> Price:
         """The nearest price on the grid on the safe side: a buy rounds down, a sell up."""
@@ -63,9 +65,14 @@ class Instrument:
         floor = int(steps // 1)
         return Price(floor if side > 0 or steps == floor else floor + 1, self.tick)
 
+    @property
+    def grid(self) -> Decimal:
+        """Quote currency in one tick x one lot."""
+        return self.tick * self.lot * self.contract
+
     def money_exp(self) -> int:
-        """Decimal places that hold tick x lot exactly."""
-        return max(0, -int((self.tick * self.lot).normalize().as_tuple().exponent))
+        """Decimal places that hold one tick x one lot exactly."""
+        return max(0, -int(self.grid.normalize().as_tuple().exponent))
 
     def record(self, money_exp: int, maker: Rate, taker: Rate, bar_ns: int) -> np.ndarray[Any, Any]:
         """One row of INSTRUMENT_DTYPE for the hot plane; `money_exp` is the account's."""
@@ -75,9 +82,9 @@ class Instrument:
         r["min_qty"] = steps_of(self.min_qty, self.lot, "min_qty")
         r["max_qty"] = min(I64_MAX >> 1, steps_of(self.max_qty, self.lot, "max_qty"))
         r["min_notional"] = int((self.min_notional / unit).to_integral_value(ROUND_CEILING))
-        r["money_mult"] = steps_of(self.tick * self.lot, unit, "tick x lot in money units")
+        r["money_mult"] = steps_of(self.grid, unit, "tick x lot in money units")
         r["tick_size"] = float(self.tick)
-        r["lot_size"] = float(self.lot)
+        r["lot_size"] = float(self.lot * self.contract)
         r["maker_fee"] = maker.e8
         r["taker_fee"] = taker.e8
         r["bar_ns"] = bar_ns
@@ -92,7 +99,8 @@ class Instrument:
     def from_json(cls, data: dict[str, Any]) -> Instrument:
         """The instrument that `to_json` wrote."""
         fields = dict(data)
-        for name in ("tick", "lot", "min_qty", "max_qty", "min_notional"):
+        fields.setdefault("contract", "1")  # journals and data sets from before it was written
+        for name in ("tick", "lot", "min_qty", "max_qty", "min_notional", "contract"):
             fields[name] = decimal_of(fields[name], name)
         return cls(**fields)
 

@@ -83,7 +83,9 @@ class Rules:
 
     instrument: Instrument
     status: Literal["trading", "halted", "closing", "delisted"]
-    contract_size: Decimal = Decimal(1)  # base units in one unit of quantity
+    contract_size: Decimal = Decimal(
+        1
+    )  # coins in one unit of quantity; what its price is for is another matter
     price_up: Decimal | None = None  # highest price as a multiple of the reference
     price_down: Decimal | None = None
     max_orders: int | None = None

@@ -115,7 +115,7 @@ class RunRecord:
     @cached_property
     def multipliers(self) -> list[int]:
         """Money units in one tick x one lot, by instrument."""
-        return [int((i.tick * i.lot).scaleb(self.money_exp)) for i in self.instruments]
+        return [int(i.grid.scaleb(self.money_exp)) for i in self.instruments]
 
     def money(self, units: float) -> Decimal:
         """Money units as whole currency, exactly."""

@@ -146,16 +146,25 @@ class Breaker:
         self._healthy = deque(maxlen=self.rule.remembered)
 
     def allow(self, now: int) -> bool:
-        """Whether one piece of work may begin now; a probe that is let through must be recorded."""
-        if self.state is State.OPEN and now - self.opened_ns >= self.rule.timeout_ns:
+        """Whether one piece of work may begin now; a probe that is let through is recorded or forgotten."""
+        if self.shut(now):
+            return False
+        if self.state is State.OPEN:
             self._probing = self._passed = 0
             self._become(State.HALF_OPEN, self.cause, "time-out is over", now)
         if self.state is State.HALF_OPEN:
-            if self._probing >= self.rule.probes:
-                return False
             self._probing += 1
-            return True
-        return self.state is State.CLOSED
+        return True
+
+    def shut(self, now: int) -> bool:
+        """Whether `allow` would refuse now; asks without taking a probe's place."""
+        if self.state is State.OPEN:
+            return now - self.opened_ns < self.rule.timeout_ns
+        return self.state is State.HALF_OPEN and self._probing >= self.rule.probes
+
+    def forget(self) -> None:
+        """A piece of work that was let through came to nothing: it says nothing, another may probe."""
+        self._probing = max(0, self._probing - 1)
 
     def record(self, good: bool, now: int, cause: Cause = Cause.API_ERRORS, detail: str = "") -> None:
         """What became of a piece of work. Late answers of an open breaker change nothing."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 from bot4.model import codes_nb as c
 
-Meaning = Literal["rejected", "unknown", "throttled", "clock", "not_found"]
+Meaning = Literal["rejected", "unknown", "throttled", "clock", "not_found", "unsupported"]
 DAY_MS = 86_400_000
 
 
@@ -83,7 +83,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "Conditional orders go to algoOrder with clientAlgoId; elsewhere they get -4120.",
         "2025-12-09", _USDM_DOCS + "trade/rest-api/New-Algo-Order",
         "test_stops_go_to_the_service_for_conditional_orders",
-        meanings=((-4120, "rejected", c.R_UNCHECKED),),
+        meanings=((-4120, "unsupported", c.R_UNCHECKED),),
     ),
     Quirk(
         _USDM, "listen-key-expiry",

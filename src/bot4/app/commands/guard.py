@@ -191,10 +191,9 @@ class Guard:
             return
         self._arm_due = now + self.dead_man_ns // 3
         try:
-            working = {order.symbol for order in await self.venue.open_orders()}
-            for symbol in sorted(working | self._armed):
-                await self.venue.set_dead_man(symbol, self.dead_man_ns if symbol in working else 0)
-            self._armed = working
+            for symbol in sorted({order.symbol for order in await self.venue.open_orders()}):
+                await self.venue.set_dead_man(symbol, self.dead_man_ns)
+                self._armed.add(symbol)
         except VenueError as error:
             self.note({"what": "dead-man timer failed", "error": str(error)})
             self.alarm.tell("warning", f"guard: the venue's dead-man timer could not be set: {error}")

@@ -24,7 +24,7 @@ MOST_ORDERS = 50
 def views_of(journal: Path) -> tuple[Plan, Views]:
     """The plan and the projections of a journal."""
     plan = Plan.from_json(JournalReader(journal).meta()["plan"])
-    mults = {k: int((i.tick * i.lot).scaleb(plan.money_exp)) for k, i in enumerate(plan.instruments)}
+    mults = {k: int(i.grid.scaleb(plan.money_exp)) for k, i in enumerate(plan.instruments)}
     views = Views(mults)
     for block in JournalReader(journal).blocks(port.ORDERS, port.INPUTS):
         if block.kind == port.ORDERS:

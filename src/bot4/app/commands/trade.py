@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,17 @@ from bot4.app.switch import controls
 from bot4.app.trading import Surroundings, Task, trade, warm
 from bot4.engine.live_frames import BinanceParsers
 from bot4.execution.desk import Desk
+from bot4.execution.lease import Lease
 from bot4.live.session import Figures
 from bot4.model.errors import ConfigError
 from bot4.model.times import duration_ns
 from bot4.ports.alarm import Alarm
 from bot4.ports.secrets import ApiKey, FakeSecrets
-from bot4.ports.venue import Venue
 from bot4.research.session import Session, choose, load
 from bot4.safety.killswitch import Trip
 from bot4.safety.marker import KillMarker, account_name
 from bot4.safety.system_clock import SystemClock
+from bot4.storage.lease import FileLease
 from bot4.venues.binance.endpoints import served_spot, served_usdm
 from bot4.venues.binance.face import Wiring
 from bot4.venues.binance.spot import BinanceSpot
@@ -35,6 +38,7 @@ from bot4.venues.binance.usdm import BinanceUsdm
 from bot4.venues.limits import Limit
 
 VENUES = ("binance-usdm", "binance-spot")
+Adapter = BinanceSpot | BinanceUsdm
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -87,7 +91,7 @@ def mark_on_kill(marker: KillMarker, alarm: Alarm) -> Callable[[Trip], None]:
     return mark
 
 
-def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Venue:
+def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Adapter:
     """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
 
     `limits` where the exchange does not have those that Binance documents.
@@ -107,6 +111,30 @@ def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] 
     if name == "binance-usdm":
         return BinanceUsdm(served_usdm(port, host), wiring)
     return BinanceSpot(served_spot(port, host), wiring)
+
+
+def account_lease(venue: str, endpoint: str, owner: str) -> Lease:
+    """The place of the one instance that may trade the practice account of `owner`."""
+    host, port = port_of(endpoint)
+    clock = SystemClock()
+    here = socket.gethostname()
+    name = f"{here}:{os.getpid()}:{clock.now_ns()}"
+    folder = control_dir() / "leases" / f"{venue}-{host}-{port}-{owner}".replace(":", "_")
+    return Lease(FileLease(folder), name, clock, alive=lambda other: process_lives(other, here))
+
+
+def process_lives(name: str, here: str) -> bool | None:
+    """Whether the process of the instance `name` (host:process:start) lives; None when it is elsewhere."""
+    host, process, _ = name.rsplit(":", 2)
+    if host != here:
+        return None
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def notice(desk: Desk, live: Figures, now: int, steady: int) -> str:
@@ -177,7 +205,14 @@ def trade_here(
         control.switch.add_callback(mark_on_kill(marker, control.alarm))
         screen = Screen(view, chosen.spec, None if duration is None else duration / 1e9)
         around = Surroundings(
-            SystemClock(), control.alarm, control.switch, screen.show, control.attach, control.look
+            SystemClock(),
+            control.alarm,
+            control.switch,
+            screen.show,
+            control.attach,
+            control.look,
+            account_lease(there.name, endpoint, settings["live.owner"]),
+            health=there.health.state,
         )
         document = asyncio.run(trade(there, task, around))
     document = {**figures(folder), **document, "journal": str(folder)}

@@ -16,6 +16,7 @@ from bot4.ports.venue import (
     OrderRejected,
     OutcomeUnknown,
     Throttled,
+    Unsupported,
     VenueError,
     VenueUnreachable,
 )
@@ -124,6 +125,8 @@ def error_of(answer: Answer, command: bool, what: str) -> VenueError:
         return VenueUnreachable(text, reason, answer.code)
     if means == "unknown":
         return OutcomeUnknown(text, reason, answer.code)
+    if means == "unsupported":
+        return Unsupported(text, reason, answer.code)
     if means == "clock":
         return NotSent(text, reason, answer.code)
     return OrderRejected(text, reason, answer.code)

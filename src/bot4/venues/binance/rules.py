@@ -89,6 +89,7 @@ def rules_of(info: SymbolInfo, venue: str, hours: int = 8) -> Rules:
         min_qty=max(step, (lot.min_qty or step) // step * step),
         max_qty=(lot.max_qty or step * 10**12) // step * step,
         min_notional=least or Decimal(0),
+        contract=info.contract_size or Decimal(1),
     )
     return Rules(
         instrument=instrument,

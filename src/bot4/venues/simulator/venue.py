@@ -413,6 +413,7 @@ def _rules(name: str, market: Market, venue: str) -> Rules:
         min_qty=market.min_qty * market.lot,
         max_qty=market.max_qty * market.lot,
         min_notional=market.min_notional,
+        contract=market.contract_size,
     )
     perp = market.kind == "perp"
     return Rules(

@@ -1,0 +1,189 @@
+"""The session's watch: panic conditions, the venue's health, and what its breaker did, told and journalled.
+
+    a condition of the whole   the kill switch is tripped: cancel, flatten, end
+    one of a symbol            new risk there is paused, until nothing was seen for `CALM_NS`
+    the venue is unhealthy     new risk everywhere is refused, until its grade is better
+
+Errors are answers that were lost or that the venue itself did not understand. That no connection can be
+made, or that the venue says it is in maintenance, is no error of its: the desk's rules for silence hold then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bot4.engine.live import LiveDriver
+from bot4.execution.desk import Desk
+from bot4.execution.watcher import Watcher
+from bot4.model.codes_nb import (
+    EV_FILL,
+    FOR_QUOTE,
+    R_MAINTENANCE,
+    R_NETWORK,
+    R_PANIC,
+    R_VENUE,
+    ST_PARTIAL,
+    ST_WORKING,
+)
+from bot4.ports import journal as port
+from bot4.ports.alarm import Alarm
+from bot4.ports.clock import Clock
+from bot4.ports.journal import Journal
+from bot4.safety.breaker import Change
+from bot4.safety.killswitch import KillSwitch
+from bot4.safety.panic import Limits, Panic, Seen
+from bot4.venues.health import Health
+
+CALM_NS = 10 * 10**9
+"""A paused symbol is resumed when its condition was not seen for so long."""
+SENT_KEPT = 10_000
+SILENCE = (R_NETWORK, R_MAINTENANCE)
+
+
+class Watch(Watcher):
+    """Observes one session; `health` gives the venue's grade, where its adapter keeps one."""
+
+    def __init__(
+        self,
+        driver: LiveDriver,
+        desk: Desk,
+        symbols: list[str],
+        switch: KillSwitch,
+        journal: Journal,
+        clock: Clock,
+        alarm: Alarm,
+        limits: Limits,
+        health: Callable[[], Health] | None,
+    ) -> None:
+        self.panic = Panic(limits)
+        self.grade = Health.UNKNOWN
+        self._driver = driver
+        self._engine = driver.engine
+        self._desk = desk
+        self._symbols = symbols
+        self._switch = switch
+        self._journal = journal
+        self._clock = clock
+        self._alarm = alarm
+        self._health = health
+        self._sent: OrderedDict[int, float] = OrderedDict()  # order id: price at its decision, in ticks
+        self._paused: dict[str, int] = {}  # symbol: when the condition was last seen
+        self._looked = clock.monotonic_ns()
+
+    # --- what happens --------------------------------------------------------------------------------------
+    def called(self, good: bool, took_ns: int, reason: int = 0) -> None:
+        """A call of the desk ended."""
+        now = self._clock.monotonic_ns()
+        if good or reason not in SILENCE:
+            self._act(self.panic.call(good, now))
+        if good:
+            self._act(self.panic.latency(took_ns, now))
+
+    def changed(self, change: Change) -> None:
+        """The breaker of the desk changed; the desk has told."""
+        self._note(
+            {
+                "what": "breaker",
+                "breaker": change.breaker,
+                "before": change.before.name,
+                "after": change.after.name,
+                "why": change.detail,
+            }
+        )
+
+    def sent(self, rows: np.ndarray[Any, Any]) -> None:
+        """Orders are handed over: the price at their decision is the mark, of a stop its own price."""
+        for row in rows:
+            at = int(row["stop_price"]) or int(self._engine.inst[int(row["instrument"])]["mark"])
+            self._sent[int(row["id"])] = float(at)
+            if len(self._sent) > SENT_KEPT:
+                self._sent.popitem(last=False)
+
+    def filled(self, rows: np.ndarray[Any, Any]) -> None:
+        """Fills were told; those of orders of an earlier run have no known decision price here."""
+        for row in rows[rows["kind"] == EV_FILL]:
+            at = self._sent.get(int(row["x"]))
+            order = self._engine.orders.table[self._engine.orders.table["id"] == row["x"]]
+            if at is not None and len(order):
+                symbol = self._symbols[int(row["instrument"])]
+                self._act(self.panic.fill(symbol, int(order[0]["side"]), float(row["price"]), at))
+
+    def quoted(self, instruments: np.ndarray[Any, Any]) -> None:
+        """Market data of these instruments was folded."""
+        now = self._clock.monotonic_ns()
+        for inst in instruments:
+            symbol, top = self._symbols[int(inst)], self._engine.book.top[int(inst)]
+            self.panic.heard("venue", symbol, now)
+            if (
+                top["quote_bid"] > 0 and top["quote_ask"] > top["quote_bid"]
+            ):  # else the book is refused as such
+                self._act(self.panic.spread(symbol, float(top["quote_bid"]), float(top["quote_ask"]), now))
+
+    # --- the timer -----------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Look, several times within the shortest limit, until cancelled."""
+        every = self.panic.limits.stale_ns // 5
+        while True:
+            await asyncio.sleep(every / 1e9)
+            self.look()
+
+    def look(self) -> None:
+        """Staleness, the venue's health, and pauses that are over."""
+        now = self._clock.monotonic_ns()
+        late = now - self._looked > self.panic.limits.stale_ns // 2
+        self._looked = now
+        if not late:  # else this process stood still: what has come is not read yet
+            self.panic.quoting(self._quoting())
+            for seen in self.panic.look(now):
+                self._act(seen)
+        for symbol, since in list(self._paused.items()):
+            if now - since > CALM_NS:
+                del self._paused[symbol]
+                self._desk.resume(symbol, R_PANIC)
+                self._alarm.tell("info", f"{symbol}: calm for {CALM_NS / 1e9:g} s; new risk is allowed again")
+        self._look_at_health()
+
+    def _quoting(self) -> set[str]:
+        table = self._engine.orders.table
+        live = (table["purpose"] == FOR_QUOTE) & np.isin(table["status"], (ST_WORKING, ST_PARTIAL))
+        return {self._symbols[int(inst)] for inst in np.unique(table["instrument"][live])}
+
+    def _look_at_health(self) -> None:
+        if self._health is None:
+            return
+        before, self.grade = self.grade, self._health()
+        if (before is Health.UNHEALTHY) == (self.grade is Health.UNHEALTHY):
+            return
+        if self.grade is Health.UNHEALTHY:
+            self._desk.stop_risk(R_VENUE)
+            self._alarm.tell("critical", "the venue is unhealthy (more than 5 % errors): no new risk is sent")
+        else:
+            self._desk.allow_risk()
+            self._alarm.tell("warning", f"the venue is {self.grade.name.lower()}: new risk is allowed again")
+        self._note({"what": "health", "before": before.name, "after": self.grade.name})
+
+    # --- what follows --------------------------------------------------------------------------------------
+    def _act(self, seen: Seen | None) -> None:
+        if seen is None or self._switch.latched:
+            return
+        if seen.whole:
+            self._note({"what": "panic", **seen._asdict()})
+            self._switch.trip(R_PANIC, str(seen))
+            return
+        symbol = seen.scope.rpartition(":")[2]
+        if symbol in self._paused:
+            self._paused[symbol] = self._clock.monotonic_ns()
+        elif self._desk.pause(symbol, R_PANIC):
+            self._paused[symbol] = self._clock.monotonic_ns()
+            self._alarm.tell("critical", f"{symbol}: {seen}; new risk there is paused")
+            self._note({"what": "panic", **seen._asdict()})
+
+    def _note(self, record: dict[str, Any]) -> None:
+        stamps = {"wall_ns": self._clock.now_ns(), "engine_ns": self._driver.now}
+        self._journal.append(port.NOTE, {**record, **stamps})
+        self._journal.commit()
