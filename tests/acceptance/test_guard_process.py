@@ -68,9 +68,10 @@ class Scene:
 
     async def start(self, *more):
         (self.folder / "long.py").write_text(STRATEGY)
-        self.process = subprocess.Popen(
-            self.command(self.folder / "j", *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        with (self.folder / "said").open("w") as said:
+            self.process = subprocess.Popen(
+                self.command(self.folder / "j", *more), stdout=subprocess.DEVNULL, stderr=said
+            )
         await self.until(lambda: self.has_account() and self.lots() and len(self.orders()) == 2, "position")
 
     def has_account(self):
@@ -84,7 +85,7 @@ class Scene:
         try:
             async with asyncio.timeout(seconds):
                 while not found():
-                    assert self.process.poll() is None, self.process.stderr.read().decode()
+                    assert self.process.poll() is None, self.said()
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(f"{what} did not come") from None
@@ -113,6 +114,9 @@ class Scene:
     async def watching(self):
         await self.until(lambda: (self.folder / "g").is_dir() and "watching" in self.did(), "the guard")
 
+    def said(self):
+        return (self.folder / "said").read_text()
+
     def did(self):
         try:
             return [b.payload["what"] for b in JournalReader(self.folder / "g").blocks(port.NOTE)]
@@ -131,7 +135,7 @@ async def scene(folder, monkeypatch):
         finally:
             if made.process is not None:
                 made.process.kill()
-                made.process.communicate()
+                made.process.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
@@ -175,7 +179,8 @@ async def test_a_killed_run_that_flattens_in_time_is_left_alone(tmp_path, monkey
         guard = s.guarding(Patience(S, 30, 30 * S))
         await s.watching()
         s.process.send_signal(signal.SIGTERM)
-        assert not (await guard)["acted"]
+        found = await guard
+        assert not found["acted"], (found, s.said())
         assert (s.lots(), s.orders()) == (0, [])
         assert s.marker.read().why == "SIGTERM"
 
