@@ -49,7 +49,8 @@ def test_an_orderly_end_is_left_alone_unless_the_run_was_killed():
 
 def test_a_raised_switch_gets_its_time_and_silence_still_counts():
     assert seen(*((t, t + 1, t > 0, 0, 1) for t in range(23))) == [WELL] * 22 + [LATE]
-    assert seen((0, 1, 1, 0, 1), (3.5, 1, 1, 0, 1)) == [WELL, SILENT]
+    assert seen((0, 1, 1, 0, 1), (3.5, 1, 1, 0, 1)) == [WELL, LATE]
+    assert seen((0, 1, 1, 0, 1), (0.5, 1, 1, 0, 0)) == [WELL, LATE]
 
 
 def test_a_heartbeat_that_cannot_be_read_is_no_sign_of_life():
@@ -72,9 +73,8 @@ def test_the_heartbeat_is_read_to_its_last_word(tmp_path):
     file = HeartbeatFile(tmp_path / "beat")
     with HeartbeatReader(tmp_path / "beat") as reader:
         assert reader.look() == Sight(0, False, False)
-        file.show(Sight(7, True, False))
-        assert reader.look() == Sight(7, True, False)
-        file.close(orderly=True)
+        file.show(Sight(7, True, True))
+        file.close()
         assert reader.look() == Sight(7, True, True)
     assert not (tmp_path / "beat").exists()
     (tmp_path / "beat").write_text("nonsense")
@@ -82,11 +82,16 @@ def test_the_heartbeat_is_read_to_its_last_word(tmp_path):
         assert reader.look() is None
 
 
-def test_an_end_by_an_error_is_not_orderly(tmp_path):
-    file = HeartbeatFile(tmp_path / "beat")
+def test_an_engine_at_rest_owes_no_beats_and_says_so(tmp_path):
+    file, clock = HeartbeatFile(tmp_path / "beat"), FakeClock()
+    switch = KillSwitch(tmp_path / "stop", clock, FakeAlarm(), heartbeat=file)
     with HeartbeatReader(tmp_path / "beat") as reader:
-        file.close(orderly=False)
-        assert reader.look() == Sight(0, False, False)
+        switch.beat()
+        switch.rest()
+        clock.advance(60 * S)
+        switch.look()
+        assert not switch.latched
+        assert reader.look() == Sight(1, False, True)
 
 
 def test_the_kill_switch_shows_beats_of_the_loop_not_of_its_own_thread(tmp_path):
@@ -102,7 +107,7 @@ def test_the_kill_switch_shows_beats_of_the_loop_not_of_its_own_thread(tmp_path)
         switch.trip(c.R_OPERATOR, "test")
         switch.look()
         assert reader.look() == Sight(1, True, False)
-    file.close(orderly=False)
+    file.close()
 
 
 def test_a_heartbeat_that_cannot_be_written_is_told_once_and_does_not_stop_the_watch(tmp_path):

@@ -68,15 +68,13 @@ def kill_switch(alarm: Alarm) -> Iterator[KillSwitch]:
     heartbeat = HeartbeatFile(heartbeat_file(os.getpid()))
     switch = KillSwitch(stop_file, SystemClock(), alarm, max_missed=30, heartbeat=heartbeat)
     pid_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
-    orderly = False
     try:
         switch.start()
         switch.install_signals()
         yield switch
-        orderly = True
     finally:
         switch.close()
-        heartbeat.close(orderly=orderly)
+        heartbeat.close()
         pid_file.unlink(missing_ok=True)
         stop_file.unlink(missing_ok=True)
 

@@ -342,6 +342,7 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.health,
     )
     desk.watcher = watch
+    desk.latch = around.switch.latch
     anchor = HourlyAnchor(started.journal, around.clock.now_ns())
     around.attach(session, anchor)
     live = LiveSession(

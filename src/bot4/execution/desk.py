@@ -119,6 +119,9 @@ class Desk:
             raise ConfigError(f"{venue.name} does not report own trades; fills could not be booked exactly")
         self.settings = settings or DeskSettings()
         self.stream_up = True
+        self.latch: np.ndarray[Any, Any] = np.zeros(
+            1, np.uint8
+        )  # of the kill switch: nothing new is sent then
         self.last_account: AccountReport | None = None
         self._venue = venue
         self._owner = owner
@@ -387,6 +390,8 @@ class Desk:
 
     async def _submit(self, ask: Ask) -> OrderReport:
         assert ask.order is not None
+        if self.latch[0] and not ask.order.intent.reduce_only:
+            raise NotSent("the kill switch is raised", R_KILLED)
         return await self._venue.submit(ask.order)
 
     async def _sweep(self, lane: Lane, ask: Ask) -> Sweep:

@@ -11,6 +11,7 @@ Every task folds by plain calls: nothing in between can be seen half done. An or
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,7 @@ from bot4.model.codes_nb import (
 )
 from bot4.model.errors import SafetyError
 from bot4.model.events import EVENT_DTYPE
+from bot4.model.names import reason as reason_word
 from bot4.ports import journal as journal_port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
@@ -140,6 +142,7 @@ class LiveSession:
         self._snapshot_at = parts.driver.folded
         self._reconcile_due = 0
         self._was_up = True
+        self._stopped = asyncio.Event()
         self._agreed = False  # ledger and venue have agreed once: the start is over
         self._lost_lease = False
         self._since = parts.driver.now  # the journal's last instant: trades since then may be news
@@ -148,6 +151,8 @@ class LiveSession:
     async def run(self, duration_ns: int | None) -> str:
         """Trade until the time is up or the switch trips; why it ended. An error ends all, and is raised."""
         begin = self._p.clock.monotonic_ns()
+        loop = asyncio.get_running_loop()
+        self._p.switch.add_callback(lambda trip: _wake(loop, self._stopped))
         self._doubt()
         self._take_over()
         try:
@@ -171,6 +176,7 @@ class LiveSession:
                     task.cancel()
         except* Exception as errors:  # noqa: BLE001 - raised again, as the one error it is
             raise _first(errors) from None
+        self._p.switch.rest()
         self.snapshot()
         return why
 
@@ -234,7 +240,9 @@ class LiveSession:
             if now >= self._reconcile_due:
                 await self.reconcile()
             self._resume_after_end()
-            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._stopped.wait()
 
     def _resume_after_end(self) -> None:
         """Leave the pause of an earlier orderly end, once the cooldown allows it."""
@@ -292,6 +300,8 @@ class LiveSession:
                 levels = self._engine.inst[int(inst)]
                 self._p.desk.plan(self._symbols[int(inst)], int(levels["stop"]), int(levels["target"]))
             self._p.watch.sent(rows)
+            if self._p.switch.latched:
+                self._p.desk.stop_risk()  # what was decided while the switch rose goes no further
             self._p.desk.hand_over(rows)
 
     def fold(self, rows: np.ndarray[Any, Any]) -> None:
@@ -332,7 +342,10 @@ class LiveSession:
         self.hand_over()
 
     def _feed_broke(self, reason: int, instrument: int = -1) -> None:
-        """The feed of one instrument, or of all (-1), has a hole: no entries there until a snapshot."""
+        """The feed of one instrument, or of all (-1), has a hole: no entries there until a snapshot.
+
+        A position is left to its stop at the venue: nothing is closed here at a price of the past.
+        """
         self.figures.feed_breaks += 1
         broken = np.arange(len(self._symbols)) if instrument < 0 else np.array([instrument])
         rows = np.zeros(len(broken), EVENT_DTYPE)
@@ -341,6 +354,12 @@ class LiveSession:
         rows["x"], rows["y"] = STATUS_DISCONNECTED, reason or R_NETWORK
         rows["ts_local"] = rows["ts_venue"] = self._p.clock.now_ns()
         self.fold(rows)
+        for inst in broken[self._engine.ledger.positions["qty"][broken] != 0]:
+            self._p.alarm.tell(
+                "critical",
+                f"{self._symbols[int(inst)]}: no market data ({reason_word(reason)}) while a position is "
+                "open; its stop is at the venue, nothing is closed at an old price",
+            )
 
     async def _timer(self) -> None:
         """The protection timer, whether or not there is a market; also the heartbeat and the snapshots."""
@@ -455,6 +474,12 @@ class LiveSession:
         self.figures.cash_booked += gap.cash
         self.figures.explained.append(gap.cash_text)
         self.fold(row)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """Set `event` from another thread; a loop that is closed waits for nothing."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(event.set)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,8 +1,8 @@
 """What a guard makes of a run that it watches: well, late, silent, ended. Pure: times come from the caller.
 
     silent   the heartbeat stood still for `missed` intervals, or the process died before an orderly end
-    late     the kill switch is raised and the account may not be flat, `within_ns` after it was seen raised,
-             or at the end of the run
+    late     the kill switch is raised, and `within_ns` are over, or the run is silent or has ended: it
+             sends nothing new, but what it left may not be flat
     ended    an orderly end without a kill: stops and targets stay where they are
     gone     a run that died before its engine ever beat: it had sent nothing
 
@@ -69,14 +69,15 @@ class Watch:
             self._beats, self._moved = sight.beats, now
         if sight.latched and self._latched is None:
             self._latched = now
+        silent = not alive or bool(sight.beats and self._silent(now))
+        if self._latched is not None:
+            over = sight.ended or silent or now - self._latched > self.patience.within_ns
+            return Verdict.LATE if over else Verdict.WELL
         if sight.ended:
-            return Verdict.LATE if sight.latched else Verdict.ENDED
-        if not alive:
-            return Verdict.SILENT if sight.beats else Verdict.GONE
-        if sight.beats and self._silent(now):
-            return Verdict.SILENT
-        late = self._latched is not None and now - self._latched > self.patience.within_ns
-        return Verdict.LATE if late else Verdict.WELL
+            return Verdict.ENDED
+        if not sight.beats and not alive:
+            return Verdict.GONE
+        return Verdict.SILENT if silent else Verdict.WELL
 
     def _silent(self, now: int) -> bool:
         return self.silence_ns(now) > self.patience.silence_ns

@@ -42,10 +42,8 @@ class HeartbeatFile:
             os.pwrite(self._handle, b"%020d %d %d\n" % sight, 0)
             self._shown = sight
 
-    def close(self, *, orderly: bool) -> None:
-        """Say whether the run came to an orderly end, and remove the file."""
-        if orderly and self._shown is not None:
-            self.show(self._shown._replace(ended=True))
+    def close(self) -> None:
+        """Remove the file; who has it open still reads its last word."""
         os.close(self._handle)
         self.path.unlink(missing_ok=True)
 

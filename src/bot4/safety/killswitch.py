@@ -74,6 +74,7 @@ class KillSwitch:
         self._allowed_ns = beat_ns * max_missed
         self._heartbeat = heartbeat
         self._beats = 0
+        self._resting = False
         self._last_beat = -1
         self._last_look = -1
         self._callbacks: deque[Callable[[Trip], None]] = deque([self._tell_trip])
@@ -136,6 +137,11 @@ class KillSwitch:
             elif looked >= 0 and now - looked > WATCHER_LATE_NS + self._poll_ns:
                 self.trip(R_INTERNAL, f"the watcher was silent for {(now - looked) / 1e9:.1f} s")
 
+    def rest(self) -> None:
+        """The engine has come to an orderly end, and nothing can be sent any more: no beats are due now."""
+        self._resting = True
+        self._last_beat = -1
+
     def clear_stop_file(self) -> bool:
         """Remove the stop file, so that a new process may start; True if there was one. The latch stays."""
         try:
@@ -158,6 +164,7 @@ class KillSwitch:
         self._closing = True
         if self._thread is not None:
             self._thread.join()
+        self._show_heartbeat()
         self._restore_signals()
         if self.latched:
             self._run_callbacks()
@@ -180,7 +187,7 @@ class KillSwitch:
         if self._heartbeat is None:
             return
         try:
-            self._heartbeat.show(Sight(self._beats, self.latched, False))
+            self._heartbeat.show(Sight(self._beats, self.latched, self._resting))
         except OSError as error:
             self._heartbeat = None
             self._tell(f"the heartbeat file cannot be written ({error}); a guard will see silence")

@@ -32,7 +32,7 @@ from bot4.storage.journal import FileJournal
 
 LOOK_S = 0.05
 AGAIN_S = 0.25
-"""Between two rounds of flattening."""
+"""Between two rounds of flattening, and between two looks at the account of a stopped run."""
 SURE = 2
 """So many looks in a row must find nothing before the account counts as flat."""
 
@@ -113,6 +113,7 @@ class Guard:
                     return await self._act("not flat in time after the kill switch rose")
                 if not alive:
                     return self._over("ended")
+                await asyncio.sleep(AGAIN_S)
             else:
                 await self._arm()
             await asyncio.sleep(LOOK_S)
