@@ -186,7 +186,11 @@ async def test_trades_protects_and_flattens_on_a_kill(world):
     assert verify(world.folder)["identical"]
     notes = [b.payload for b in JournalReader(world.folder).blocks(port.NOTE)]
     steps = [n["step"] for n in notes if n["what"] == "shutdown step"]
-    assert steps == ["stop new orders", "cancel", "flatten"] == list(document["live"]["shutdown_s"])
+    assert (
+        steps
+        == ["stop new orders", "cancel all", "cancel", "flatten"]
+        == list(document["live"]["shutdown_s"])
+    )
     assert all(n["in_time"] for n in notes)
     assert document["live"]["shutdown_late"] == []
     assert world.alarm.told[-1][1] == "shutdown after the kill switch: flat, no orders"

@@ -39,10 +39,12 @@ from bot4.model.codes_nb import (
     EV_FILL,
     EV_STREAM,
     FOR_ENTRY,
+    R_ADL,
     R_DUPLICATE,
     R_INSTRUMENT,
     R_INTERNAL,
     R_KILLED,
+    R_LIQUIDATED,
     R_OK,
     R_OPERATOR,
     R_PRIVATE_DOWN,
@@ -457,6 +459,12 @@ class Desk:
 
     def _hear_order(self, lane: Lane, event: OrderReport | TradeReport) -> None:
         lane.heard(event, self._clock.monotonic_ns())
+        if isinstance(event, TradeReport) and event.reason in (R_LIQUIDATED, R_ADL):
+            what = "liquidated" if event.reason == R_LIQUIDATED else "deleveraged"
+            self._alarm.tell(
+                "critical", f"{lane.symbol}: {event.quantity:f} {what} by the venue at {event.price:f}"
+            )
+            self._compare_soon.set()
         self._look_at_cover(lane)
         self._ring(lane)
 

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -256,16 +257,28 @@ class LiveSession:
         """Go down in steps (see `cascade`): stop, cancel what can raise risk, after a kill also flatten."""
         p, whole = self._p, self._p.rhythm.wind_down_ns
         killed = why == "kill switch"
+        sweep: list[asyncio.Task[None]] = []
         steps = [
             Step("stop new orders", self._kill if killed else self._pause, at_once, whole),
             Step("cancel", self.hand_over, lambda: not self._working(risk=True), whole // 3),
         ]
         if killed:
+            # one request for all of a symbol's orders; the desk's own cancels follow for what is left
+            begin = partial(sweep.extend, (asyncio.create_task(self._sweep(s)) for s in self._symbols))
+            steps.insert(1, Step("cancel all", begin, lambda: all(t.done() for t in sweep), whole // 6))
             steps.append(Step("flatten", nothing, self._flat, whole - whole // 3))
         self.figures.shutdown = await go_down(steps, p.clock, p.alarm, self._note, ENDING_S)
         if killed:
             state = "flat, no orders" if self._flat() else "NOT flat"
             p.alarm.tell("critical", f"shutdown after the kill switch: {state}")
+
+    async def _sweep(self, symbol: str) -> None:
+        try:
+            await self._p.venue.cancel_all(symbol)
+        except VenueError as error:
+            self._p.alarm.tell(
+                "critical", f"{symbol}: not all orders cancelled at once ({error}); one by one"
+            )
 
     def _kill(self) -> None:
         cause = self._p.switch.cause
