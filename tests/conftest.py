@@ -3,6 +3,8 @@
 Whole runs (tests/acceptance, tests/chaos) count as `jit`: in plain Python they would take hours.
 """
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,19 @@ WHOLE_RUNS = {"acceptance", "chaos"}
 
 settings.register_profile("bot4", deadline=None)
 settings.load_profile("bot4")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state_folder():
+    """What a kill leaves on an account stays with the tests, and in processes that they start."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.environ.get("BOT4_STATE_DIR")
+        os.environ["BOT4_STATE_DIR"] = folder
+        yield
+        if before is None:
+            del os.environ["BOT4_STATE_DIR"]
+        else:
+            os.environ["BOT4_STATE_DIR"] = before
 
 
 def pytest_collection_modifyitems(items):

@@ -197,6 +197,29 @@ async def test_trades_protects_and_flattens_on_a_kill(world):
     assert world.venue.working() == []
     assert document["live"]["adopted"] == []
     assert verify(world.folder)["identical"]
+    notes = [b.payload for b in JournalReader(world.folder).blocks(port.NOTE)]
+    steps = [n["step"] for n in notes if n["what"] == "shutdown step"]
+    assert (
+        steps
+        == ["stop new orders", "cancel all", "cancel", "flatten"]
+        == list(document["live"]["shutdown_s"])
+    )
+    assert all(n["in_time"] for n in notes)
+    assert document["live"]["shutdown_late"] == []
+    assert world.alarm.told[-1][1] == "shutdown after the kill switch: flat, no orders"
+    assert world.venue.connected == 0
+
+
+async def test_a_step_of_the_shutdown_that_is_late_is_told_and_the_next_is_taken(world):
+    async def steps(w):
+        await enter(w)
+        w.venue.silent = w.venue.frozen = True
+        w.stop()
+
+    document = await world.run(steps, sets=["live.wind_down=1s"])
+    assert document["live"]["shutdown_late"] == ["flatten"]
+    assert world.alarm.told[-1][1].endswith("NOT flat")
+    assert any("'flatten' was not over after" in text for _, text in world.alarm.told)
 
 
 async def crash(world, steps):

@@ -803,3 +803,24 @@ def test_a_first_fill_far_from_the_order_halts_the_instrument():
     s = play(script)
     assert s.said("status") == [(c.STATUS_QUARANTINED, c.R_RECONCILED)] and len(s.fills()) == 1
     assert "first fill" in s.alarm.told[0][1]
+
+
+def test_s1_nothing_of_new_risk_leaves_once_the_latch_is_up_and_what_reduces_still_does():
+    """The latch rises between two orders; nobody has told the desk to stop yet."""
+
+    async def script(s):
+        s.desk.hand_over(order_row(1))
+        await s.pass_time(0.01)
+        s.exchange.fill(cid(1), D("0.1"), SIXTY)
+        await s.pass_time(0.01)
+        s.desk.latch = np.ones(1, np.uint8)
+        for number in range(2, 1002):
+            s.desk.hand_over(order_row(number))
+        s.desk.hand_over(stop_row(2000))
+        await s.pass_time(2)
+        s.desk.stop_risk()
+        await s.pass_time(2)
+
+    s = play(script)
+    assert s.exchange.placed == 2
+    assert s.venue.calls.count("submit") == 2

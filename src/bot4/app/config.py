@@ -81,6 +81,14 @@ def key_dir() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "bot4"
 
 
+def state_dir() -> Path:
+    """Where bot4 keeps what must outlive a run: BOT4_STATE_DIR, else the state folder."""
+    named = os.environ.get("BOT4_STATE_DIR")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "bot4"
+
+
 def parse(text: str | None, where: str, overrides: Iterable[str]) -> Config:
     """Defaults, then the TOML `text` (read from `where`), then overrides."""
     values: dict[str, Value] = {s.name: s.parse(_literal(s.default, s.unit)) for s in SETTINGS}

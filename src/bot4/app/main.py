@@ -285,6 +285,56 @@ def resume(
     _run("control", "resume", as_json, to=to, run=run, for_run=for_run, release=release)
 
 
+@app.command()
+def release(
+    account: Annotated[str | None, typer.Option(help="The account; needed when several are marked.")] = None,
+    release: Annotated[str | None, typer.Option(help="Use a release that was made elsewhere.")] = None,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Only print the release; the mark stays.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Allow live runs again on an account that a kill has marked, by a release signed with the key."""
+    _run("release", "release", as_json, account=account, release=release, only_print=only_print)
+
+
+@app.command()
+def guard(
+    endpoint: Annotated[str, typer.Option(help="The exchange of the run: http://127.0.0.1:PORT.")],
+    run: Annotated[str, typer.Option(help="Process id of the run, or the folder of its journal.")],
+    venue: Annotated[str, typer.Option(help="Venue of the run: binance-usdm.")] = "binance-usdm",
+    beat: Annotated[str, typer.Option(help="How often the run is expected to beat.")] = "1s",
+    missed: Annotated[int, typer.Option(help="So many missed beats are silence.")] = 3,
+    within: Annotated[str, typer.Option(help="How long a stopped run may take to flatten.")] = "20s",
+    dead_man: Annotated[
+        str,
+        typer.Option(
+            help="Let the venue cancel what rests when the guard itself is silent for this long; 0: no."
+        ),
+    ] = "60s",
+    out: OutDir = None,
+    config: ConfigFile = None,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Watch a run from a second process; cancel and close everything when it is silent or does not stop."""
+    _run(
+        "guard",
+        "guard",
+        as_json,
+        venue=venue,
+        endpoint=endpoint,
+        run=run,
+        beat=beat,
+        missed=missed,
+        within=within,
+        dead_man=dead_man,
+        out=out,
+        config=config,
+        sets=set_ or [],
+    )
+
+
 @keys_app.command("new")
 def keys_new(as_json: Json = False) -> None:
     """Make the key pair for releases; an existing pair is never overwritten."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from bot4.app.alarms import Everywhere, alarms
 from bot4.app.commands.control import inbox_dir, run_name
-from bot4.app.commands.stop import control_dir
+from bot4.app.commands.stop import control_dir, heartbeat_file
 from bot4.app.config import Config, key_dir
 from bot4.ports.alarm import Alarm
 from bot4.research.control import Operator
 from bot4.research.session import Session
 from bot4.safety.authority import Authority
+from bot4.safety.heartbeat import HeartbeatFile
 from bot4.safety.inbox import Inbox
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.panel import NoPanel, Panel, open_panel
@@ -64,7 +65,8 @@ def kill_switch(alarm: Alarm) -> Iterator[KillSwitch]:
     stop_file = folder / f"run-{os.getpid()}.stop"
     pid_file = folder / f"run-{os.getpid()}.pid"
     stop_file.unlink(missing_ok=True)
-    switch = KillSwitch(stop_file, SystemClock(), alarm, max_missed=30)
+    heartbeat = HeartbeatFile(heartbeat_file(os.getpid()))
+    switch = KillSwitch(stop_file, SystemClock(), alarm, max_missed=30, heartbeat=heartbeat)
     pid_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
     try:
         switch.start()
@@ -72,6 +74,7 @@ def kill_switch(alarm: Alarm) -> Iterator[KillSwitch]:
         yield switch
     finally:
         switch.close()
+        heartbeat.close()
         pid_file.unlink(missing_ok=True)
         stop_file.unlink(missing_ok=True)
 

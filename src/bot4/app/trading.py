@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ from bot4.storage.intents import FileIntents
 from bot4.storage.journal import FileJournal, JournalReader
 from bot4.venues.health import Health
 
+CLOSE_S = 10.0
 BAR = 60 * NS["s"]
 WATCH_S = 1.0
 
@@ -113,7 +115,18 @@ def sole_writer(folder: Path) -> Iterator[None]:
             raise SafetyError(
                 f"another process trades from {folder}; stop it first, or name another folder"
             ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
+
+
+def writer_of(folder: Path) -> int:
+    """The process that last traded from the journal `folder`; ConfigError when none did."""
+    try:
+        return int(folder.with_name(folder.name + ".lock").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise ConfigError(f"no run trades from the journal {folder}; name the process id of a run") from None
 
 
 @asynccontextmanager
@@ -289,7 +302,16 @@ async def _connected(venue: Venue, task: Task, around: Surroundings) -> dict[str
         finally:
             started.journal.release()
     finally:
-        await venue.close()
+        await _close(venue, around)
+
+
+async def _close(venue: Venue, around: Surroundings) -> None:
+    """Close the connections, last of all, and not for ever."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await venue.close()
+    except TimeoutError:
+        around.alarm.tell("critical", f"the connections to {venue.name} did not close in {CLOSE_S:g} s")
 
 
 async def _run(venue: Venue, task: Task, around: Surroundings, started: Started) -> dict[str, Any]:
@@ -323,6 +345,7 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.health,
     )
     desk.watcher = watch
+    desk.latch = around.switch.latch
     anchor = HourlyAnchor(started.journal, around.clock.now_ns())
     around.attach(session, anchor)
     live = LiveSession(
@@ -388,6 +411,8 @@ def live_document(desk: Desk, figures: Figures) -> dict[str, Any]:
         "feed_breaks": figures.feed_breaks,
         "venue": figures.venue,
         "orders_sent": figures.orders_sent,
+        "shutdown_s": {taken.step: round(taken.seconds, 4) for taken in figures.shutdown},
+        "shutdown_late": [taken.step for taken in figures.shutdown if not taken.in_time],
     }
 
 

@@ -39,10 +39,12 @@ from bot4.model.codes_nb import (
     EV_FILL,
     EV_STREAM,
     FOR_ENTRY,
+    R_ADL,
     R_DUPLICATE,
     R_INSTRUMENT,
     R_INTERNAL,
     R_KILLED,
+    R_LIQUIDATED,
     R_OK,
     R_OPERATOR,
     R_PRIVATE_DOWN,
@@ -119,6 +121,9 @@ class Desk:
             raise ConfigError(f"{venue.name} does not report own trades; fills could not be booked exactly")
         self.settings = settings or DeskSettings()
         self.stream_up = True
+        self.latch: np.ndarray[Any, Any] = np.zeros(
+            1, np.uint8
+        )  # of the kill switch: nothing new is sent then
         self.last_account: AccountReport | None = None
         self._venue = venue
         self._owner = owner
@@ -388,6 +393,8 @@ class Desk:
 
     async def _submit(self, ask: Ask) -> OrderReport:
         assert ask.order is not None
+        if self.latch[0] and not ask.order.intent.reduce_only:
+            raise NotSent("the kill switch is raised", R_KILLED)
         return await self._venue.submit(ask.order)
 
     async def _sweep(self, lane: Lane, ask: Ask) -> Sweep:
@@ -453,6 +460,12 @@ class Desk:
 
     def _hear_order(self, lane: Lane, event: OrderReport | TradeReport) -> None:
         lane.heard(event, self._clock.monotonic_ns())
+        if isinstance(event, TradeReport) and event.reason in (R_LIQUIDATED, R_ADL):
+            what = "liquidated" if event.reason == R_LIQUIDATED else "deleveraged"
+            self._alarm.tell(
+                "critical", f"{lane.symbol}: {event.quantity:f} {what} by the venue at {event.price:f}"
+            )
+            self._compare_soon.set()
         self._look_at_cover(lane)
         self._ring(lane)
 

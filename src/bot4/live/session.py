@@ -11,8 +11,10 @@ Every task folds by plain calls: nothing in between can be seen half done. An or
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from bot4.execution.lease import Lease
 from bot4.execution.preflight import Wanted, preflight
 from bot4.execution.reconcile import Kind
 from bot4.live.agreement import Agreement, compare
+from bot4.live.cascade import Step, Taken, at_once, go_down, nothing
 from bot4.live.chores import keep_dead_man, keep_rules
 from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
 from bot4.live.snapshots import write_snapshot
@@ -51,6 +54,8 @@ from bot4.model.codes_nb import (
 )
 from bot4.model.errors import SafetyError
 from bot4.model.events import EVENT_DTYPE
+from bot4.model.names import reason as reason_word
+from bot4.ports import journal as journal_port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.venue import Venue, VenueError
@@ -58,6 +63,7 @@ from bot4.safety.killswitch import KillSwitch
 from bot4.storage.journal import FileJournal
 
 LOOK_S = 0.02
+ENDING_S = 0.002
 RETRY_S = 1.0
 SECOND = 10**9
 
@@ -95,6 +101,7 @@ class Figures:
     venue: str = "unknown"  # the venue's grade, in words
     unanswered: int = 0  # questions about the account that got no answer yet
     cash_booked: int = 0  # money units that came or went outside trading
+    shutdown: list[Taken] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,7 @@ class LiveSession:
         self._reconcile_due = 0
         self._was_up = True
         self._compared = False  # the start has compared, or tried to
+        self._stopped = asyncio.Event()
         self._agreed = False  # ledger and venue have agreed once: the start is over
         self._lost_lease = False
         self._since = parts.driver.now  # the journal's last instant: trades since then may be news
@@ -147,6 +155,8 @@ class LiveSession:
     async def run(self, duration_ns: int | None) -> str:
         """Trade until the time is up or the switch trips; why it ended. An error ends all, and is raised."""
         begin = self._p.clock.monotonic_ns()
+        loop = asyncio.get_running_loop()
+        self._p.switch.add_callback(lambda trip: _wake(loop, self._stopped))
         self._doubt()
         self._take_over()
         try:
@@ -170,6 +180,7 @@ class LiveSession:
                     task.cancel()
         except* Exception as errors:  # noqa: BLE001 - raised again, as the one error it is
             raise _first(errors) from None
+        self._p.switch.rest()
         self.snapshot()
         return why
 
@@ -235,7 +246,9 @@ class LiveSession:
             if now >= self._reconcile_due:
                 await self.reconcile()
             self._resume_after_end()
-            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._stopped.wait()
 
     def _resume_after_end(self) -> None:
         """Leave the pause of an earlier orderly end, once the cooldown allows it."""
@@ -246,28 +259,56 @@ class LiveSession:
                 self._p.driver.mode(MODE_NORMAL, R_END)
 
     async def _wind_down(self, why: str) -> None:
-        """Cancel what can raise risk, after a kill also flatten; wait for the answers, not for ever."""
-        p = self._p
-        if why == "kill switch":
-            cause = p.switch.cause
-            p.driver.kill(cause.reason if cause is not None else R_END)
-            p.desk.stop_risk()
-        else:
-            p.driver.mode(MODE_PAUSE, R_END)
-        self.hand_over()
-        end = p.clock.monotonic_ns() + p.rhythm.wind_down_ns
-        while p.clock.monotonic_ns() < end and self._open_ends(why == "kill switch"):
-            await asyncio.sleep(LOOK_S)
+        """Go down in steps (see `cascade`): stop, cancel what can raise risk, after a kill also flatten."""
+        p, whole = self._p, self._p.rhythm.wind_down_ns
+        killed = why == "kill switch"
+        sweep: list[asyncio.Task[None]] = []
+        steps = [
+            Step("stop new orders", self._kill if killed else self._pause, at_once, whole),
+            Step("cancel", self.hand_over, lambda: not self._working(risk=True), whole // 3),
+        ]
+        if killed:
+            # one request for all of a symbol's orders; the desk's own cancels follow for what is left
+            begin = partial(sweep.extend, (asyncio.create_task(self._sweep(s)) for s in self._symbols))
+            steps.insert(1, Step("cancel all", begin, lambda: all(t.done() for t in sweep), whole // 6))
+            steps.append(Step("flatten", nothing, self._flat, whole - whole // 3))
+        self.figures.shutdown = await go_down(steps, p.clock, p.alarm, self._note, ENDING_S)
+        if killed:
+            state = "flat, no orders" if self._flat() else "NOT flat"
+            p.alarm.tell("critical", f"shutdown after the kill switch: {state}")
 
-    def _open_ends(self, killed: bool) -> bool:
-        """Whether something is left that the end should still settle."""
+    async def _sweep(self, symbol: str) -> None:
+        try:
+            await self._p.venue.cancel_all(symbol)
+        except VenueError as error:
+            self._p.alarm.tell(
+                "critical", f"{symbol}: not all orders cancelled at once ({error}); one by one"
+            )
+
+    def _kill(self) -> None:
+        cause = self._p.switch.cause
+        self._p.driver.kill(cause.reason if cause is not None else R_END)
+        self._p.desk.stop_risk()
+
+    def _pause(self) -> None:
+        self._p.driver.mode(MODE_PAUSE, R_END)
+
+    def _note(self, record: dict[str, Any]) -> None:
+        self._p.journal.append(journal_port.NOTE, {**record, "engine_ns": self._p.driver.now})
+        self._p.journal.commit()
+
+    def _working(self, *, risk: bool) -> bool:
+        """Whether orders work still: those that can raise risk, or any."""
         table = self._engine.orders.table
         live = ~np.isin(table["status"], (ST_NONE, ST_FILLED, ST_CANCELED, ST_REJECTED))
-        if killed:
-            return bool(live.any()) or any(
-                tradable_nb(self._engine.core[0], inst) for inst in range(len(self._symbols))
-            )
-        return bool((live & ((table["flags"] & OF_REDUCE_ONLY) == 0)).any())
+        if risk:
+            live &= (table["flags"] & OF_REDUCE_ONLY) == 0
+        return bool(live.any())
+
+    def _flat(self) -> bool:
+        """No order works and no position is left but dust, which nothing can close."""
+        held = any(tradable_nb(self._engine.core[0], inst) for inst in range(len(self._symbols)))
+        return not held and not self._working(risk=False)
 
     # --- what comes in -----------------------------------------------------------------------------------
     def hand_over(self) -> None:
@@ -284,6 +325,8 @@ class LiveSession:
                 levels = self._engine.inst[int(inst)]
                 self._p.desk.plan(self._symbols[int(inst)], int(levels["stop"]), int(levels["target"]))
             self._p.watch.sent(rows)
+            if self._p.switch.latched:
+                self._p.desk.stop_risk()  # what was decided while the switch rose goes no further
             self._p.desk.hand_over(rows)
 
     def fold(self, rows: np.ndarray[Any, Any]) -> None:
@@ -324,7 +367,10 @@ class LiveSession:
         self.hand_over()
 
     def _feed_broke(self, reason: int, instrument: int = -1) -> None:
-        """The feed of one instrument, or of all (-1), has a hole: no entries there until a snapshot."""
+        """The feed of one instrument, or of all (-1), has a hole: no entries there until a snapshot.
+
+        A position is left to its stop at the venue: nothing is closed here at a price of the past.
+        """
         self.figures.feed_breaks += 1
         broken = np.arange(len(self._symbols)) if instrument < 0 else np.array([instrument])
         rows = np.zeros(len(broken), EVENT_DTYPE)
@@ -333,6 +379,12 @@ class LiveSession:
         rows["x"], rows["y"] = STATUS_DISCONNECTED, reason or R_NETWORK
         rows["ts_local"] = rows["ts_venue"] = self._p.clock.now_ns()
         self.fold(rows)
+        for inst in broken[self._engine.ledger.positions["qty"][broken] != 0]:
+            self._p.alarm.tell(
+                "critical",
+                f"{self._symbols[int(inst)]}: no market data ({reason_word(reason)}) while a position is "
+                "open; its stop is at the venue, nothing is closed at an old price",
+            )
 
     async def _timer(self) -> None:
         """The protection timer, whether or not there is a market; also the heartbeat and the snapshots."""
@@ -449,6 +501,12 @@ class LiveSession:
         self.figures.cash_booked += gap.cash
         self.figures.explained.append(gap.cash_text)
         self.fold(row)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """Set `event` from another thread; a loop that is closed waits for nothing."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(event.set)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

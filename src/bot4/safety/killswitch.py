@@ -25,6 +25,7 @@ from bot4.model.codes_nb import R_CLOCK, R_FILE, R_INTERNAL, R_OPERATOR, R_OS_SI
 from bot4.model.errors import CallerError, ConfigError
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
+from bot4.safety.heartbeat import HeartbeatFile, Sight
 
 POLL_NS = 20_000_000
 BEAT_NS = 1_000_000_000
@@ -46,7 +47,7 @@ class KillSwitch:
 
     `stop_file` trips it by existing; its folder must exist. `latch` is the byte that hot code
     reads (u1[1], 0 or 1). `beat()` arms the watchdog; after `max_missed` intervals of `beat_ns`
-    without another one the switch trips.
+    without another one the switch trips. `heartbeat` shows other processes that the engine lives.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class KillSwitch:
         poll_ns: int = POLL_NS,
         beat_ns: int = BEAT_NS,
         max_missed: int = MAX_MISSED,
+        heartbeat: HeartbeatFile | None = None,
     ) -> None:
         if not stop_file.parent.is_dir():
             raise ConfigError(f"stop file: folder {stop_file.parent} does not exist")
@@ -70,6 +72,9 @@ class KillSwitch:
         self._alarm = alarm
         self._poll_ns = poll_ns
         self._allowed_ns = beat_ns * max_missed
+        self._heartbeat = heartbeat
+        self._beats = 0
+        self._resting = False
         self._last_beat = -1
         self._last_look = -1
         self._callbacks: deque[Callable[[Trip], None]] = deque([self._tell_trip])
@@ -123,6 +128,7 @@ class KillSwitch:
     def beat(self) -> None:
         """The engine lives. Also trips if the watcher has started and then fell silent."""
         now = self._clock.monotonic_ns()
+        self._beats += 1
         self._last_beat = now
         looked = self._last_look
         if self._thread is not None and not self._closing and not self.latched:
@@ -130,6 +136,11 @@ class KillSwitch:
                 self.trip(R_INTERNAL, "the watcher thread is dead")
             elif looked >= 0 and now - looked > WATCHER_LATE_NS + self._poll_ns:
                 self.trip(R_INTERNAL, f"the watcher was silent for {(now - looked) / 1e9:.1f} s")
+
+    def rest(self) -> None:
+        """The engine has come to an orderly end, and nothing can be sent any more: no beats are due now."""
+        self._resting = True
+        self._last_beat = -1
 
     def clear_stop_file(self) -> bool:
         """Remove the stop file, so that a new process may start; True if there was one. The latch stays."""
@@ -153,6 +164,7 @@ class KillSwitch:
         self._closing = True
         if self._thread is not None:
             self._thread.join()
+        self._show_heartbeat()
         self._restore_signals()
         if self.latched:
             self._run_callbacks()
@@ -167,8 +179,18 @@ class KillSwitch:
             self._last_look = now
         except Exception as error:  # noqa: BLE001 - fail closed, with the error in the record
             self.trip(R_INTERNAL, f"watcher: {error!r}")
+        self._show_heartbeat()
         if self.latched:
             self._run_callbacks()
+
+    def _show_heartbeat(self) -> None:
+        if self._heartbeat is None:
+            return
+        try:
+            self._heartbeat.show(Sight(self._beats, self.latched, self._resting))
+        except OSError as error:
+            self._heartbeat = None
+            self._tell(f"the heartbeat file cannot be written ({error}); a guard will see silence")
 
     def _watch(self) -> None:
         while not self._closing:

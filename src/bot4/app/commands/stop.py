@@ -16,6 +16,11 @@ def control_dir() -> Path:
     return root / "bot4-control"
 
 
+def heartbeat_file(pid: int) -> Path:
+    """Where the run with process id `pid` shows that it lives."""
+    return control_dir() / f"run-{pid}.beat"
+
+
 def running() -> list[int]:
     """Process ids of runs that are alive."""
     folder = control_dir()

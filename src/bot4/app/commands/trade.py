@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from bot4.app import bootstrap
 from bot4.app.commands.backtest import figures, rows
 from bot4.app.commands.stop import control_dir
-from bot4.app.config import Config
+from bot4.app.config import Config, state_dir
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
 from bot4.app.switch import controls
@@ -23,9 +24,12 @@ from bot4.execution.lease import Lease
 from bot4.live.session import Figures
 from bot4.model.errors import ConfigError
 from bot4.model.times import NS, duration_ns
+from bot4.ports.alarm import Alarm
 from bot4.ports.secrets import ApiKey, FakeSecrets
 from bot4.ports.venue import Throttled
 from bot4.research.session import Session, choose, load
+from bot4.safety.killswitch import Trip
+from bot4.safety.marker import KillMarker, account_name
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.lease import FileLease
 from bot4.venues.binance.endpoints import WEIGHT, polls, served_spot, served_usdm
@@ -54,20 +58,50 @@ def port_of(endpoint: str) -> tuple[str, int]:
     return host, port
 
 
-def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Adapter:
-    """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
-
-    `limits` where the exchange does not have those that Binance documents.
-    """
+def venue_name(venue: str) -> str:
+    """The full name of a venue that can be traded; ConfigError for any other."""
     name = "binance-usdm" if venue == "binance" else venue
     if name not in VENUES:
         raise ConfigError(
             f"--venue {venue}: an exchange is traded as {' or '.join(VENUES)} (binance is the first)"
         )
+    return name
+
+
+def practice_key(owner: str) -> str:
+    """The key of `owner`'s account at an exchange on this machine."""
+    return f"practice-{owner}"
+
+
+def marker_of(venue: str, endpoint: str, owner: str) -> KillMarker:
+    """Where a kill leaves its mark on the account that `open_venue` opens."""
+    host, port = port_of(endpoint)
+    account = account_name(venue_name(venue), f"{host}:{port}", practice_key(owner))
+    return KillMarker(state_dir(), account)
+
+
+def mark_on_kill(marker: KillMarker, alarm: Alarm) -> Callable[[Trip], None]:
+    """What the kill switch calls when it rises: the account is marked, or it is told that it is not."""
+
+    def mark(cause: Trip) -> None:
+        try:
+            marker.set(cause.detail or "operator", cause.ts)
+        except OSError as error:
+            alarm.tell("critical", f"the account {marker.account} could not be marked as killed: {error}")
+
+    return mark
+
+
+def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Adapter:
+    """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
+
+    `limits` where the exchange does not have those that Binance documents.
+    """
+    name = venue_name(venue)
     host, port = port_of(endpoint)
     folder = control_dir()
     folder.mkdir(parents=True, exist_ok=True)
-    key = ApiKey(f"practice-{owner}", "practice")
+    key = ApiKey(practice_key(owner), "practice")
     wiring = Wiring(
         clock=SystemClock(),
         secrets=FakeSecrets(dict.fromkeys(VENUES, key)),
@@ -183,6 +217,8 @@ def trade_here(
     chosen = choose(settings["strategy.name"])
     duration = None if for_ is None else duration_ns(for_)
     folder = bootstrap.journal_folder(out, "live")
+    marker = marker_of(venue, endpoint, settings["live.owner"])
+    marker.require()
     there = open_venue(venue, endpoint, settings["live.owner"])
     perp = there.capabilities.market == "perp"
     named = tuple(symbols) or ("BTC-USDT-PERP" if perp else "BTC-USDT",)
@@ -193,6 +229,7 @@ def trade_here(
     with bootstrap.progress(as_json):
         warm(settings, chosen, len(named))
     with controls(settings) as control, LiveView(quiet=as_json) as view:
+        control.switch.add_callback(mark_on_kill(marker, control.alarm))
         screen = Screen(view, chosen.spec, None if duration is None else duration / 1e9)
         around = Surroundings(
             SystemClock(),
