@@ -195,6 +195,23 @@ async def test_f3_7_a_plan_that_had_not_reached_the_venue_stands_there_after_the
     assert booked_once(stack) and stack.verified()
 
 
+async def test_f3_7_on_spot_the_stop_stands_and_the_target_that_waits_here_is_kept_in_mind(tmp_path):
+    async with exchange_of("spot", tmp_path) as stack:
+        async with stack.killed(sets=QUICK) as live:
+            await live.enter(legs=1)
+        stop = numbers(stack.open_orders())
+        aim = int(stack.sent(purpose=c.FOR_TARGET)[0]["price"])
+        async with stack.session() as live:
+            await live.ready()
+            await live.until(lambda: not live.desk.unknown, "the look-up of the target")
+            assert live.lots == stack.lots == 999 and numbers(stack.open_orders()) == stop
+            stack.pond.mid = aim + 1  # the best bid is the target's price
+            await live.until(lambda: live.lots == 0 and not stack.open_orders(), "the target")
+        sells = [t for t in stack.trades() if t.side < 0]
+        assert sum(t.qty for t in sells) == 999 and min(t.price for t in sells) >= aim
+        assert booked_once(stack) and stack.verified()
+
+
 async def test_f3_8_the_same_trades_told_again_change_nothing(stack):
     venue = stack.adapter()
     async with stack.killed(venue=venue) as live:
