@@ -206,7 +206,7 @@ async def test_a_step_of_the_shutdown_that_is_late_is_told_and_the_next_is_taken
         w.stop()
 
     document = await world.run(steps, sets=["live.wind_down=1s"])
-    assert document["live"]["shutdown_late"] == ["flatten"]
+    assert document["live"]["shutdown_late"] == ["cancel all", "flatten"]
     assert world.alarm.told[-1][1].endswith("NOT flat")
     assert any("'flatten' was not over after" in text for _, text in world.alarm.told)
 
