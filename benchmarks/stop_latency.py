@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -200,16 +201,18 @@ def flags(count: int) -> tuple[dict[str, Any], bool]:
     intents, verdicts, table, spec = core["intents"], core["verdicts"], engine.orders.table, engine.spec[0]
     verdicts[:] = 0
     control = state.control
-    took = np.zeros(count, np.int64)
+    took, left = np.zeros(count, np.int64), np.zeros(count, np.bool_)
     refused = 0
     for k in range(-100, count):
         control[0]["killed"], control[0]["enabled"], control[0]["mode"] = 0, 1, c.MODE_NORMAL
+        switched = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
         begin = time.perf_counter_ns()
         kill_nb(state, c.R_OPERATOR, 1)
         reason = gate_nb(state, spec, intents, 0, 2, 600_000, 0, 0, 0, verdicts, 1, table, 0)
         passed = time.perf_counter_ns() - begin
         if k >= 0:
             took[k] = passed
+            left[k] = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw != switched
             refused += reason == c.R_KILLED
     clock = SystemClock()
     byte = np.zeros(min(count, 20_000), np.int64)
@@ -225,6 +228,8 @@ def flags(count: int) -> tuple[dict[str, Any], bool]:
             assert raised
     return {
         "raise_and_refuse_us": shares(took, 1e3),
+        "raise_and_refuse_us_while_it_kept_the_processor": shares(took[~left], 1e3),
+        "processor_lost": int(left.sum()),
         "trip_and_see_us": shares(byte, 1e3),
     }, refused == count
 

@@ -1,4 +1,4 @@
-"""F8: tail events, on the whole stack on loopback."""
+"""F8: tail events, on the whole stack on loopback. F8.4 is in tests/integration/test_live.py."""
 
 import sys
 from pathlib import Path
@@ -18,21 +18,6 @@ pytestmark = pytest.mark.jit
 async def stack(tmp_path):
     async with exchange_of("perp", tmp_path) as made:
         yield made
-
-
-async def test_f8_4_a_price_of_nothing_or_of_another_market_triggers_no_stop_and_no_decision(stack):
-    """One wild print between good ones: quarantined, the mark stays, the position stays."""
-    async with stack.session(sets=["quality.outlier_move=2 %"]) as live:
-        await live.enter()
-        held, mark = stack.lots, int(live.engine.inst[0]["mark"])
-        counts = live.engine.core["quality_counts"][0][0]
-        quarantined = int(counts[1:].sum())
-        stack.pond.prints = [(1, 1, -1)]  # one tick: 0.1 for a coin of 50,000
-        await live.until(lambda: int(counts[1:].sum()) > quarantined, "the quarantined print")
-        assert stack.lots == live.lots == held
-        assert abs(int(live.engine.inst[0]["mark"]) - mark) < mark // 100
-        assert len(stack.open_orders()) == 2
-    assert stack.verified()
 
 
 async def test_f8_5_a_delisting_takes_no_entry_and_leaves_the_way_out(stack):

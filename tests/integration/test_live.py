@@ -21,9 +21,11 @@ from bot4.app.trading import Surroundings, Task, sole_trader, trade
 from bot4.execution.lease import Lease
 from bot4.model import codes_nb as c
 from bot4.model.errors import ConfigError, SafetyError
+from bot4.model.events import EVENT_DTYPE
 from bot4.ports import journal as port
 from bot4.ports.alarm import FakeAlarm
 from bot4.ports.lease import FakeLease, Holder
+from bot4.ports.venue import MarketBatch
 from bot4.research.session import choose, load
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.system_clock import SystemClock
@@ -217,7 +219,7 @@ async def test_a_step_of_the_shutdown_that_is_late_is_told_and_the_next_is_taken
         w.stop()
 
     document = await world.run(steps, sets=["live.wind_down=1s"])
-    assert document["live"]["shutdown_late"] == ["flatten"]
+    assert document["live"]["shutdown_late"] == ["cancel all", "flatten"]
     assert world.alarm.told[-1][1].endswith("NOT flat")
     assert any("'flatten' was not over after" in text for _, text in world.alarm.told)
 
@@ -535,3 +537,31 @@ def test_an_account_has_one_lease(tmp_path, monkeypatch):
     assert account_lease("binance-spot", "http://127.0.0.1:9", "main").acquire() == ""
     one.release()
     assert two.acquire() == ""
+
+
+async def test_f8_4_a_price_of_nothing_an_empty_book_or_another_market_triggers_nothing(world):
+    def bad(kind, price, x=0, qty=1000):
+        row = np.zeros(1, EVENT_DTYPE)
+        row["kind"], row["price"], row["x"], row["qty"], row["y"] = kind, price, x, qty, qty
+        row["ts_venue"] = row["ts_local"] = SystemClock().now_ns()
+        row["seq"] = row["ts_local"] // 1000
+        return MarketBatch(row)
+
+    async def steps(w):
+        await enter(w)
+        held, mark, equity = w.lots, int(w.engine.inst[0]["mark"]), int(w.engine.ledger.account[0]["cash"])
+        counts = w.engine.core["quality_counts"][0][0]
+        before = int(counts[1:].sum())
+        wild = [bad(c.EV_TRADE, 0), bad(c.EV_BOOK_TICKER, 0, 0), bad(c.EV_TRADE, 1), bad(c.EV_TRADE, -5)]
+        for batch in [*wild, bad(c.EV_TRADE, 500_000, qty=0), bad(c.EV_SNAPSHOT_HEAD, 0)]:
+            w.venue.batches.put_nowait(batch)
+        await w.until(lambda: int(counts[1:].sum()) >= before + 5, "five events in quarantine")
+        assert w.lots == held == w.venue_lots()
+        assert int(w.engine.inst[0]["mark"]) == mark
+        assert int(w.engine.ledger.account[0]["cash"]) == equity
+        assert len(w.venue.working()) == 2
+        assert w.control["mode"] == c.MODE_NORMAL
+        w.stop()
+
+    await world.run(steps)
+    assert verify(world.folder)["identical"]

@@ -273,6 +273,8 @@ class LiveSession:
             steps.insert(1, Step("cancel all", begin, lambda: all(t.done() for t in sweep), whole // 6))
             steps.append(Step("flatten", nothing, self._flat, whole - whole // 3))
         self.figures.shutdown = await go_down(steps, p.clock, p.alarm, self._note, ENDING_S)
+        for task in sweep:
+            task.cancel()
         if killed:
             state = "flat, no orders" if self._flat() else "NOT flat"
             p.alarm.tell("critical", f"shutdown after the kill switch: {state}")
