@@ -99,6 +99,9 @@ def features_matrix(
         list[str] | None,
         typer.Option(help="NAME=FILE@DELAY: a series and how long after its time it is known."),
     ] = None,
+    timeframe: Annotated[
+        str, typer.Option(help="Make bars of this length from recorded trades: 1s, 1m, 1h.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Write a wide table for training: point in time, Parquet by instrument and month, a manifest."""
@@ -115,4 +118,5 @@ def features_matrix(
         instruments=instrument or [],
         reference=reference,
         series=series or [],
+        timeframe=timeframe,
     )
