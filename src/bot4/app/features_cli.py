@@ -120,3 +120,25 @@ def features_matrix(
         series=series or [],
         timeframe=timeframe,
     )
+
+
+@features_app.command("fit")
+def features_fit(
+    model: Annotated[str, typer.Argument(help="garch (bars), pin (trades) or microprice (best quotes).")],
+    data: Data = None,
+    bars: BarFile = None,
+    instrument: Instrument = None,
+    period: Annotated[str, typer.Option(help="pin: trades are counted by this period.")] = "1d",
+    as_json: Json = False,
+) -> None:
+    """Fit a model's own parameters to recorded data."""
+    _run(
+        "fit",
+        as_json,
+        module="feature_fit",
+        model=model,
+        data=data,
+        bars=bars,
+        instrument=instrument,
+        period=period,
+    )

@@ -176,8 +176,8 @@ def from_trades(dataset: Dataset, symbols: tuple[str, ...], bar_ns: int) -> From
         if late:
             warnings.append(f"{known[k]}: {late:,} trades came after their bar was closed and were left out")
         tick, lot = float(dataset.instruments[k].tick), float(dataset.instruments[k].lot)
-        prices = (buckets[name] * tick for name in ("open", "high", "low", "close"))
-        bars = Bars(buckets["number"] * bar_ns, *prices, buckets["volume"] * lot)
+        o, h, low, c = (buckets[name] * tick for name in ("open", "high", "low", "close"))
+        bars = Bars(buckets["number"] * bar_ns, o, h, low, c, buckets["volume"] * lot)
         buys = np.column_stack((buckets["buy_volume"] * lot, buckets["trades"].astype(np.float64)))
         found.append(Instrument(known[k], bars, buys, None))
     return FromTrades(tuple(found), delay, tuple(warnings))
