@@ -142,3 +142,25 @@ def features_fit(
         instrument=instrument,
         period=period,
     )
+
+
+@features_app.command("read")
+def features_read(
+    data: Data = None,
+    bars: BarFile = None,
+    instrument: Instrument = None,
+    frames: Annotated[
+        str, typer.Option(help="Time frames to compare, with commas between.")
+    ] = "5m,15m,1h,4h",
+    as_json: Json = False,
+) -> None:
+    """Say what the newest bar shows: patterns, the cloud ahead, whether time frames agree."""
+    _run(
+        "read",
+        as_json,
+        module="feature_read",
+        data=data,
+        bars=bars,
+        instrument=instrument,
+        frames=frames,
+    )
