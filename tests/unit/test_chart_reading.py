@@ -63,5 +63,5 @@ def test_it_speaks_to_people_and_of_what_is_not_known(file, tmp_path):
 
 def test_wrong_requests_are_refused(file):
     assert isinstance(call().exception, ConfigError)
-    for frames in ("", "5m,5m", "soon"):
+    for frames in ("30s", "5m,5m", "soon"):
         assert isinstance(call("--bars", file, "--frames", frames).exception, Bot4Error)

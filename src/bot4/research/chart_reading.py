@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from bot4.features.ichimoku import cloud_ahead
 from bot4.features.library import get
 from bot4.features.plan import run_feature
 from bot4.model.errors import DataError
+from bot4.model.times import duration_ns, duration_text
 
 Array = np.ndarray[Any, Any]
+FRAMES: Final = ("5m", "15m", "1h", "4h", "1d")
 
 
 def _number(value: float) -> float | None:
@@ -25,7 +27,8 @@ def _number(value: float) -> float | None:
 def read_chart(rows: Array, frames: tuple[str, ...]) -> dict[str, Any]:
     """The newest bar of rows of kind bar; None stands for what is not known yet.
 
-    `frames` are names such as 5m, at least as long as a bar; DataError for one that is wrong.
+    `frames` are names such as 5m (of FRAMES, those that are no shorter than a bar, if empty); DataError for one
+    that is shorter than a bar or named twice.
     """
     chart = get("chart")
     last = run_feature(chart, rows)[-1]
@@ -51,8 +54,12 @@ def read_chart(rows: Array, frames: tuple[str, ...]) -> dict[str, Any]:
 
 def _agreement(rows: Array, names: tuple[str, ...]) -> dict[str, Any]:
     """Trend strength of each frame and their confluence."""
+    bar_ns = round(float(np.median(np.diff(rows[:, 5])))) * 10**9
+    short = [name for name in names if duration_ns(name) < bar_ns]
+    if short:
+        raise DataError(f"time frame {', '.join(short)} is shorter than a bar, {duration_text(bar_ns)}")
     try:
-        frames = Frames(names)
+        frames = Frames(names or [name for name in FRAMES if duration_ns(name) >= bar_ns])
         for row in rows:
             frames.on_bar(row)
     except ValueError as error:
