@@ -150,8 +150,9 @@ def features_read(
     bars: BarFile = None,
     instrument: Instrument = None,
     frames: Annotated[
-        str, typer.Option(help="Time frames to compare, with commas between.")
-    ] = "5m,15m,1h,4h",
+        str,
+        typer.Option(help="Time frames to compare: 5m,1h. If none is named, 5m to 1d as far as they fit."),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Say what the newest bar shows: patterns, the cloud ahead, whether time frames agree."""

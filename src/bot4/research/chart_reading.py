@@ -27,8 +27,8 @@ def _number(value: float) -> float | None:
 def read_chart(rows: Array, frames: tuple[str, ...]) -> dict[str, Any]:
     """The newest bar of rows of kind bar; None stands for what is not known yet.
 
-    `frames` are names such as 5m (of FRAMES, those that are no shorter than a bar, if empty); DataError for one
-    that is shorter than a bar or named twice.
+    `frames` are names such as 5m (if empty, those of FRAMES that are no shorter than a bar); DataError for
+    one that is shorter than a bar or named twice.
     """
     chart = get("chart")
     last = run_feature(chart, rows)[-1]
