@@ -195,7 +195,8 @@ def main() -> int:
     frame = pl.DataFrame({name: given[k] for k, name in enumerate(BAR.fields)})
     graph = subset()
     document: dict[str, object] = {
-        "title": "Feature matrix",
+        "title": "(i) Feature matrix",
+        "unit": "value",
         "polars": pl.__version__,
         "jobs": args.jobs,
         "parity": parity(

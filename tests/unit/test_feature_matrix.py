@@ -13,7 +13,7 @@ from bot4.app.commands import feature_matrix as command
 from bot4.features.declare import BAR
 from bot4.features.derived_nb import ranks_nb
 from bot4.features.library import get
-from bot4.features.matrix_graph import Inputs, plan_matrix, wave
+from bot4.features.matrix_graph import BUYS, Inputs, left_out, plan_matrix, wave
 from bot4.features.matrix_nb import FRAME_STATE, fold_frame_nb
 from bot4.features.matrix_run import MatrixRun
 from bot4.features.plan import run_feature
@@ -26,10 +26,14 @@ from bot4.learning.matrix_sources import (
     Sources,
     from_bar_file,
     from_dataset,
+    from_trades,
     joined,
     series_of,
 )
+from bot4.model import codes_nb as codes
 from bot4.model.errors import ConfigError, DataError, StorageError
+from bot4.model.events import EVENT_DTYPE
+from bot4.storage.lake import Dataset, LakeWriter, Source
 from helpers.feature_rows import bars as bar_rows
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
@@ -133,7 +137,7 @@ def test_any_cut_into_blocks_and_threads_gives_the_same_numbers():
 
 
 def test_columns_equal_their_features_computed_alone():
-    graph = plan_matrix(Inputs(buys=True), 120)
+    graph = plan_matrix(Inputs(buys=True), 300)
     rows = bar_rows(420, 5)
     got = compute(graph, np.ascontiguousarray(rows.T), [100])
     by_name = {c.name: got[k] for k, c in enumerate(graph.columns)}
@@ -199,7 +203,7 @@ def test_slower_bars_equal_grouping_and_are_known_at_their_close_or_after_a_gap(
 
 @pytest.mark.jit
 def test_a_slower_feature_stands_still_until_its_bar_closes():
-    graph = plan_matrix(Inputs(buys=True), 700)
+    graph = plan_matrix(Inputs(buys=True), 1000)
     rows = bar_rows(900, 3)
     rows[:, 5] = START / NS + 60.0 * np.arange(1, 901)
     got = compute(graph, np.ascontiguousarray(rows.T), [77])
@@ -377,14 +381,25 @@ def test_the_command_on_a_data_set_and_on_files(tmp_path, capsys):
         "instruments": [],
         "reference": "",
         "series": [],
+        "timeframe": "",
         "as_json": True,
     }
     document = command.matrix(data=data.folder, bars=[], out=tmp_path / "m", **ask)
     assert document["columns"] == 60 and document["rows"] == len(found[0].bars.ts)
     path = tmp_path / "b.parquet"
     write_bars(path)
+    assert document["left_out"] == {k: list(v) for k, v in left_out(Inputs()).items()}
     shown = command.matrix(data=None, bars=[f"X={path}"], out=tmp_path / "n", **{**ask, "as_json": False})
-    assert shown is None and "content_hash" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert shown is None and "content_hash" in told
+    assert "without buy volume and number of trades" in told and "taker_buy_volume" in told
+    assert "columns left out (" in told and "--reference SYMBOL" in told
+    with pytest.raises(ConfigError, match="there is X"):
+        command.matrix(
+            data=None, bars=[f"X={path}"], out=tmp_path / "o", **{**ask, "instruments": ["X", "Z"]}
+        )
+    with pytest.raises(ConfigError, match="name a data set"):
+        command.matrix(data=None, bars=[f"X={path}"], out=tmp_path / "o", **{**ask, "timeframe": "1m"})
     with pytest.raises(ConfigError, match="--data"):
         command.matrix(data=None, bars=[], out=tmp_path / "o", **ask)
     with pytest.raises(ConfigError, match="no such instrument"):
@@ -395,3 +410,91 @@ def test_the_command_on_a_data_set_and_on_files(tmp_path, capsys):
         command.matrix(
             data=None, bars=[f"X={path}", f"Y={tmp_path / 'h.parquet'}"], out=tmp_path / "o", **ask
         )
+
+
+def test_what_is_left_out_is_named_by_what_is_missing():
+    whole = Inputs(buys=True, reference=True, funding=True, index_price=True, open_interest=True)
+    assert left_out(whole) == {}
+    some = left_out(whole._replace(buys=False, funding=False))
+    assert set(some) == {BUYS, "funding rates"}
+    assert "kyle_lambda_slope_1440_1000" in some[BUYS] and "rsi_14" not in some[BUYS]
+    columns = {c.name for c in plan_matrix(whole._replace(buys=False), 1000).columns}
+    assert not columns & set(some[BUYS])
+
+
+def ticks(folder, trades):
+    """A data set of trades (venue time, delay, price, lots, bought) of one instrument."""
+    rows = np.zeros(len(trades), EVENT_DTYPE)
+    rows["kind"] = codes.EV_TRADE
+    rows["ts_venue"] = [t[0] for t in trades]
+    rows["ts_local"] = [t[0] + t[1] for t in trades]
+    rows["price"] = [t[2] for t in trades]
+    rows["qty"] = [t[3] for t in trades]
+    rows["flags"] = [0 if t[4] else codes.FLAG_BUYER_MAKER for t in trades]
+    rows = rows[np.argsort(rows["ts_local"], kind="stable")]
+    with LakeWriter(folder) as writer:
+        writer.begin("t")
+        writer.add(rows, 1, 3)
+        writer.commit(scene.instrument(), Source("t.gz", "0" * 64, 0, "frames"))
+    return Dataset.open(folder)
+
+
+def test_bars_of_trades_equal_grouping_by_venue_time_and_late_ones_are_told(tmp_path, capsys):
+    rng = np.random.default_rng(9)
+    at = START + np.sort(rng.choice(40 * NS, 900, replace=False))
+    trades = [
+        (int(t), int(d), int(p), int(q), bool(b))
+        for t, d, p, q, b in zip(
+            at,
+            rng.integers(0, NS, 900),
+            rng.integers(5_001, 5_999, 900),
+            rng.integers(1, 99, 900),
+            rng.random(900) < 0.5,
+            strict=True,
+        )
+    ]
+    late = (START + 3 * NS, 20 * NS, 9_999, 7, True)
+    data = ticks(tmp_path / "d", [*trades, late])
+    symbol = data.instruments[0].symbol
+    made = from_trades(data, (symbol,), NS)
+    assert made.delay_ns == 2 * NS and "1 trades came after" in made.warnings[0]
+    want = (
+        pl.DataFrame(trades, schema=["ts", "d", "p", "q", "b"], orient="row")
+        .group_by(k=pl.col("ts") // NS, maintain_order=True)
+        .agg(
+            o=pl.first("p") * 0.1,
+            h=pl.max("p") * 0.1,
+            l=pl.min("p") * 0.1,
+            c=pl.last("p") * 0.1,
+            v=pl.sum("q") * 0.001,
+            buy=(pl.col("q") * pl.col("b")).sum() * 0.001,
+            n=pl.len(),
+        )
+    )
+    got = made.instruments[0]
+    assert (got.bars.ts // NS).tolist() == want["k"].to_list()
+    for name in "ohlcv":
+        np.testing.assert_allclose(getattr(got.bars, name), want[name], rtol=1e-12)
+    np.testing.assert_allclose(got.buys, want.select("buy", "n").to_numpy(), rtol=1e-12)
+    ask = {"bars": [], "jobs": 1, "partition": "month", "instruments": [], "reference": "", "series": []}
+    document = command.matrix(
+        data=tmp_path / "d", out=tmp_path / "m", columns=30, timeframe="1s", as_json=True, **ask
+    )
+    assert BUYS not in document["left_out"] and any("trades came after" in w for w in document["warnings"])
+    manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    assert "2 s for late trades" in manifest["known_at"]
+    table = read(tmp_path / "m", manifest, symbol)
+    assert ((table["known_at"] - table["ts"]).dt.total_seconds() == 3).all()
+    for words, more in (
+        ("--timeframe 1m", {"timeframe": ""}),
+        ("not a duration", {"timeframe": "soon"}),
+        ("longer than nothing", {"timeframe": "0s"}),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            command.matrix(
+                data=tmp_path / "d", out=tmp_path / "x", columns=30, as_json=True, **{**ask, **more}
+            )
+    with pytest.raises(DataError, match="it holds"):
+        from_trades(data, ("NO-SUCH",), NS)
+    with pytest.raises(DataError, match="at least 2"):
+        from_trades(data, (), 3600 * NS)

@@ -63,6 +63,7 @@ def test_the_gradient_is_that_of_the_value():
 
 @pytest.mark.parametrize("scale", [1, 2_000])
 def test_pin_is_recovered_from_250_days(scale):
+    """A tenth is asked for; the estimates' deviation from 250 days is 5 % (docs/microstructure.md)."""
     rng = np.random.default_rng(3)
     b, s = days(rng, 250, 0.4, 0.5, 40.0 * scale, 50.0 * scale, 50.0 * scale)
     got = pin.fit(b, s)
@@ -106,15 +107,16 @@ def simulated(n, seed, omega=0.05, alpha=0.08, beta=0.9):
 
 @pytest.mark.jit
 def test_garch_equals_arch():
+    """Two searches of one likelihood stop 1e-5 apart; the parameters' standard errors are above 0.01."""
     arch = pytest.importorskip("arch")
     r = simulated(3000, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         want = arch.arch_model(r, mean="Constant", vol="GARCH", p=1, q=1, rescale=False).fit(disp="off")
     got = garch.fit(r)
-    assert got.log_likelihood >= want.loglikelihood - 0.01
-    assert [got.mean, got.omega, got.alpha, got.beta] == pytest.approx(list(want.params), rel=0.02, abs=2e-3)
-    assert got.persistence == pytest.approx(want.params.iloc[2] + want.params.iloc[3], abs=2e-3)
+    assert got.log_likelihood >= want.loglikelihood - 1e-4
+    assert [got.mean, got.omega, got.alpha, got.beta] == pytest.approx(list(want.params), abs=1e-4)
+    assert got.persistence == pytest.approx(want.params.iloc[2] + want.params.iloc[3], abs=1e-4)
     _, omega, alpha, beta = want.params
     params = np.array([*want.params, omega + (alpha + beta) * garch.mean_of_first_squares(r)])
     filtered = garch.filtered(params, r)
@@ -216,12 +218,12 @@ def test_the_chance_of_a_fill_is_within_five_points_of_a_simulation():
         counts = rng.poisson(rate * horizon / size, 20_000)
         gone = counts * size
         want = (gone >= ahead).mean()
-        assert fill_chance_nb(ahead, rate, size, horizon) == pytest.approx(want, abs=0.08)
+        assert fill_chance_nb(ahead, rate, size, horizon) == pytest.approx(want, abs=0.05)
         lumps = rng.exponential(size / 2, (20_000, counts.max() * 2 + 30))
         n = rng.poisson(rate * horizon / (size / 2), 20_000)
         gone = np.where(np.arange(lumps.shape[1]) < n[:, None], lumps, 0).sum(1)
         # exponential lumps of mean m weigh, by size, 2 m
-        assert fill_chance_nb(ahead, rate, size, horizon) == pytest.approx((gone >= ahead).mean(), abs=0.05)
+        assert fill_chance_nb(ahead, rate, size, horizon) == pytest.approx((gone >= ahead).mean(), abs=0.03)
     assert fill_chance_nb(5.0, 0.0, 1.0, 10.0) == 0.0
 
 

@@ -99,6 +99,9 @@ def features_matrix(
         list[str] | None,
         typer.Option(help="NAME=FILE@DELAY: a series and how long after its time it is known."),
     ] = None,
+    timeframe: Annotated[
+        str, typer.Option(help="Make bars of this length from recorded trades: 1s, 1m, 1h.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Write a wide table for training: point in time, Parquet by instrument and month, a manifest."""
@@ -115,4 +118,50 @@ def features_matrix(
         instruments=instrument or [],
         reference=reference,
         series=series or [],
+        timeframe=timeframe,
+    )
+
+
+@features_app.command("fit")
+def features_fit(
+    model: Annotated[str, typer.Argument(help="garch (bars), pin (trades) or microprice (best quotes).")],
+    data: Data = None,
+    bars: BarFile = None,
+    instrument: Instrument = None,
+    period: Annotated[str, typer.Option(help="pin: trades are counted by this period.")] = "1d",
+    as_json: Json = False,
+) -> None:
+    """Fit a model's own parameters to recorded data."""
+    _run(
+        "fit",
+        as_json,
+        module="feature_fit",
+        model=model,
+        data=data,
+        bars=bars,
+        instrument=instrument,
+        period=period,
+    )
+
+
+@features_app.command("read")
+def features_read(
+    data: Data = None,
+    bars: BarFile = None,
+    instrument: Instrument = None,
+    frames: Annotated[
+        str,
+        typer.Option(help="Time frames to compare: 5m,1h. If none is named, 5m to 1d as far as they fit."),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Say what the newest bar shows: patterns, the cloud ahead, whether time frames agree."""
+    _run(
+        "read",
+        as_json,
+        module="feature_read",
+        data=data,
+        bars=bars,
+        instrument=instrument,
+        frames=frames,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -87,6 +88,7 @@ CARRY_INPUTS: Final = (
     "period_s",
     "open_interest",
 )
+BUYS: Final = "buy volume and number of trades"
 _FRAMES: Final = (("5m", 300.0), ("15m", 900.0), ("1h", 3600.0), ("4h", 14_400.0), ("1d", 86_400.0))
 _ROUNDS: Final = (
     ("together_60", ""),  # the pairs
@@ -126,6 +128,7 @@ def wave(n: int, buys: bool) -> np.ndarray[tuple[int, int], np.dtype[np.float64]
     return np.column_stack((open_, high, low, close, volume, 60.0 * t + 1.7e9, buy, trades))
 
 
+@cache
 def needs_buys(feature: Feature) -> tuple[bool, ...]:
     """For each output: whether it is known with buy volume and trades and never without."""
     n = 2 * feature.warmup + 400
@@ -154,6 +157,34 @@ def bar_features(inputs: Inputs, longer: bool) -> Iterator[tuple[Feature, tuple[
                 known = [not need for need in needs_buys(feature)]
             if any(known):
                 yield feature, tuple(known)
+
+
+def left_out(inputs: Inputs) -> dict[str, tuple[str, ...]]:
+    """The columns that these inputs cannot give, by the input that is missing. Nothing missing: empty."""
+    found: dict[str, tuple[str, ...]] = {}
+    if not inputs.buys:
+        whole = Inputs(buys=True)
+        pairs = [(f, needs_buys(f)) for f, _ in bar_features(whole, longer=False)]
+        found[BUYS] = tuple(c for f, needs in pairs for c, need in zip(f.columns, needs, strict=True) if need)
+    for missing, known, names, _ in _beside(inputs):
+        if not known:
+            found[missing] = tuple(c for name in names for c in get(name).columns)
+    return found
+
+
+def _beside(given: Inputs) -> tuple[tuple[str, bool, tuple[str, ...], tuple[str, ...]], ...]:
+    """Features beside bars: the input they need, whether it is known, their names, what they read."""
+    return (
+        (
+            "a reference instrument",
+            given.reference,
+            ("ref_beta", "ref_beta_1440", "relative", "relative_1440"),
+            PAIR_INPUTS,
+        ),
+        ("funding rates", given.funding, ("funding", "funding_90"), CARRY_INPUTS),
+        ("index_price", given.index_price, ("basis", "basis_1440"), CARRY_INPUTS),
+        ("open_interest", given.open_interest, ("open_interest", "open_interest_1440"), CARRY_INPUTS),
+    )
 
 
 class _Builder:
@@ -213,13 +244,7 @@ class _Builder:
 
     def others(self) -> None:
         """Features beside a reference and of funding, as far as their inputs are known."""
-        plans = [
-            (self.given.reference, ("ref_beta", "ref_beta_1440", "relative", "relative_1440"), PAIR_INPUTS),
-            (self.given.funding, ("funding", "funding_90"), CARRY_INPUTS),
-            (self.given.index_price, ("basis", "basis_1440"), CARRY_INPUTS),
-            (self.given.open_interest, ("open_interest", "open_interest_1440"), CARRY_INPUTS),
-        ]
-        for known, names, sources in plans:
+        for _, known, names, sources in _beside(self.given):
             for name in names if known else ():
                 self.base += self.add(0, Op(get(name), sources, get(name).columns))
 

@@ -22,9 +22,9 @@ import polars as pl
 
 from bot4 import __version__
 from bot4.features.derived_nb import ranks_nb
-from bot4.features.matrix_graph import Graph, plan_matrix
+from bot4.features.matrix_graph import Graph, left_out, plan_matrix
 from bot4.features.matrix_run import MatrixRun
-from bot4.learning.matrix_sources import Instrument, Sources, joined
+from bot4.learning.matrix_sources import NS, Instrument, Sources, joined
 from bot4.model.errors import ConfigError, StorageError
 from bot4.storage.files import make_folder, sha256_of, write_atomic
 
@@ -136,10 +136,8 @@ class _Build:
         a, b = span
         ts = instrument.bars.ts[a:b]
         instant = pl.Datetime("ns", "UTC")
-        series = [
-            pl.Series("ts", ts).cast(instant),
-            pl.Series("known_at", ts + self.sources.bar_ns).cast(instant),
-        ]
+        known = self.sources.bar_ns + self.sources.delay_ns
+        series = [pl.Series("ts", ts).cast(instant), pl.Series("known_at", ts + known).cast(instant)]
         series += [pl.Series(c.name, run.block[self.graph.rows[c.name], : b - a]) for c in self.graph.columns]
         folder = f"instrument={instrument.symbol.replace('/', '-')}/{self.options.partition}={text}"
         number = self.counts.get(folder, 0)
@@ -155,8 +153,8 @@ class _Build:
         return {
             "file": f"{folder}/{path.name}",
             "rows": b - a,
-            "first_known_at": int(ts[0]) + self.sources.bar_ns,
-            "last_known_at": int(ts[-1]) + self.sources.bar_ns,
+            "first_known_at": int(ts[0]) + known,
+            "last_known_at": int(ts[-1]) + known,
             "sha256": sha256_of(path),
         }
 
@@ -200,6 +198,7 @@ def _manifest(build: _Build, out: Path) -> dict[str, Any]:
     digest = hashlib.sha256(json.dumps(columns, sort_keys=True).encode())
     for part in sorted(build.parts, key=lambda p: str(p["file"])):
         digest.update(f"{part['file']} {part['rows']} {part['sha256']}\n".encode())
+    after = f" and {sources.delay_ns / NS:g} s for late trades" if sources.delay_ns else ""
     manifest = {
         "format": 1,
         "bot4": __version__,
@@ -209,7 +208,8 @@ def _manifest(build: _Build, out: Path) -> dict[str, Any]:
         "reference": sources.reference,
         "partition": build.options.partition,
         "nan": NAN_POLICY,
-        "known_at": "close of the bar; every value in a row was known then",
+        "known_at": f"close of the bar{after}; every value in a row was known then",
+        "left_out": {k: list(v) for k, v in left_out(sources.asked(build.options.rank)).items()},
         "rows": sum(int(p["rows"]) for p in build.parts),
         "inputs": list(graph.inputs),
         "columns": columns,

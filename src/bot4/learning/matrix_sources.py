@@ -16,12 +16,15 @@ import polars as pl
 from bot4.features.matrix_graph import Graph, Inputs
 from bot4.learning.bars import read_bars
 from bot4.learning.dataset import Bars, make_bars
+from bot4.market.buckets import new_buckets
+from bot4.market.buckets_nb import BUCKET_DTYPE, OPEN, flush_nb, fold_trades_nb
 from bot4.model.codes_nb import EV_FUNDING
 from bot4.model.errors import DataError
 from bot4.storage.lake import Dataset
 
 Array = np.ndarray[Any, Any]
 NS = 1_000_000_000
+LATE_NS = 2 * NS
 DAY_NS = 86_400 * NS
 
 
@@ -65,6 +68,7 @@ class Sources(NamedTuple):
     bar_ns: int
     reference: str  # "" for none
     series: Mapping[str, Known]
+    delay_ns: int = 0  # bars of trades are complete that long after their end
 
     def asked(self, rank: bool) -> Inputs:
         """What the graph may count on."""
@@ -132,6 +136,51 @@ def from_dataset(dataset: Dataset, symbols: tuple[str, ...]) -> tuple[tuple[Inst
                 funding = Known(events["ts_local"].copy(), events["x"] * 1e-8)
         found.append(Instrument(name, bars, None, funding))
     return tuple(found), bar_ns
+
+
+class FromTrades(NamedTuple):
+    """Bars made of recorded trades, and what their reader should know."""
+
+    instruments: tuple[Instrument, ...]
+    delay_ns: int
+    warnings: tuple[str, ...]
+
+
+def from_trades(dataset: Dataset, symbols: tuple[str, ...], bar_ns: int) -> FromTrades:
+    """Bars of `bar_ns` by venue time, with buy volume, of the named instruments' trades (of all if none is).
+
+    A trade that arrives up to LATE_NS of venue time after its bar's end still counts; later ones are left
+    out and told. DataError where an instrument has no trades or fewer than two bars.
+    """
+    known = [i.symbol for i in dataset.instruments]
+    unknown = [s for s in symbols if s not in known]
+    if unknown:
+        raise DataError(f"{dataset.folder} has no {', '.join(unknown)}; it holds {', '.join(known)}")
+    delay = min(LATE_NS, (OPEN - 2) * bar_ns)
+    chosen = [k for k, name in enumerate(known) if not symbols or name in symbols]
+    state = {k: new_buckets(bar_ns, delay) for k in chosen}
+    parts: dict[int, list[Array]] = {k: [] for k in chosen}
+    for chunk in dataset.iter_events():
+        out = np.zeros(len(chunk) + OPEN, BUCKET_DTYPE)
+        for k in chosen:
+            parts[k].append(out[: fold_trades_nb(state[k], chunk, k, out)].copy())
+    found, warnings = [], []
+    for k in chosen:
+        out = np.zeros(OPEN, BUCKET_DTYPE)
+        buckets = np.concatenate([*parts[k], out[: flush_nb(state[k], out)]])
+        if len(buckets) < 2:
+            raise DataError(
+                f"{dataset.folder}: the trades of {known[k]} fill {len(buckets)} bars; at least 2"
+            )
+        late = int(state[k].clock[0]["late"])
+        if late:
+            warnings.append(f"{known[k]}: {late:,} trades came after their bar was closed and were left out")
+        tick, lot = float(dataset.instruments[k].tick), float(dataset.instruments[k].lot)
+        o, h, low, c = (buckets[name] * tick for name in ("open", "high", "low", "close"))
+        bars = Bars(buckets["number"] * bar_ns, o, h, low, c, buckets["volume"] * lot)
+        buys = np.column_stack((buckets["buy_volume"] * lot, buckets["trades"].astype(np.float64)))
+        found.append(Instrument(known[k], bars, buys, None))
+    return FromTrades(tuple(found), delay, tuple(warnings))
 
 
 def _with_bars(dataset: Dataset) -> Iterator[str]:

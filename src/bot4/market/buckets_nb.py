@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from bot4.kernels.jit_nb import kernel
+from bot4.model.codes_nb import EV_TRADE, FLAG_BUYER_MAKER
 
 OPEN: Final = 64
 """Buckets that may be open at once: grace must be below (OPEN - 1) sizes."""
@@ -88,6 +89,21 @@ def fold_trade_nb(b: Buckets, ts: int, price: int, qty: int, buy: bool, out: np.
     s["volume"] += qty
     s["buy_volume"] += qty if buy else 0
     s["trades"] += 1
+    return count
+
+
+@kernel
+def fold_trades_nb(b: Buckets, rows: np.ndarray[Any, Any], instrument: int, out: np.ndarray[Any, Any]) -> int:
+    """Fold the trades of an instrument among `rows` (EVENT_DTYPE), by their venue time in order of arrival.
+
+    The buckets that they close go to `out` (BUCKET_DTYPE, len(rows) + OPEN rows): their number.
+    """
+    count = 0
+    for i in range(len(rows)):
+        e = rows[i]
+        if e["kind"] == EV_TRADE and e["instrument"] == instrument:
+            buy = (int(e["flags"]) & FLAG_BUYER_MAKER) == 0
+            count += fold_trade_nb(b, int(e["ts_venue"]), int(e["price"]), int(e["qty"]), buy, out[count:])
     return count
 
 

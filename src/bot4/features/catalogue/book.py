@@ -3,7 +3,7 @@
 from typing import Final
 
 from bot4.features.declare import INF, Declaration, Output, Param
-from bot4.features.micro import book_shape_nb, queue_nb, spread_nb
+from bot4.features.micro import book_shape_nb, microprice_nb, queue_nb, spread_nb
 from bot4.features.rows import BOOK
 
 _PART: Final = (0.0, 1.0)
@@ -44,6 +44,25 @@ FEATURES: Final = (
         inputs=BOOK,
         sparse=True,
         oracle="the formulas in numpy",
+    ),
+    Declaration(
+        "microprice",
+        "book",
+        microprice_nb.learning_step_nb,
+        "where the mid is expected to go by imbalance and spread, learnt on the way; moves it rests on",
+        "Stoikov 2018",
+        state=lambda p: microprice_nb.learning_state(int(p[0]) * int(p[1])),
+        warmup=lambda p: 2,
+        params=(
+            Param("buckets", 5, 1, 32),
+            Param("spreads", 2, 1, 16),
+            Param("tick", 0.01, 1e-9, 1e6, whole=False),
+            Param("memory", 100_000, 2, 1e9),
+        ),
+        outputs=(Output("", "ratio"), Output("ticks", "1"), Output("moves", "1", 0.0, INF)),
+        inputs=BOOK,
+        sparse=True,
+        oracle="exact solution of the counted chain; Stoikov's series on a known one",
     ),
     Declaration(
         "order_flow",

@@ -128,7 +128,7 @@ def fit(buys: Array, sells: Array) -> Pin:
     b = np.asarray(buys, np.float64)
     s = np.asarray(sells, np.float64)
     if b.shape != s.shape or b.ndim != 1 or len(b) < FEWEST_DAYS:
-        raise ValueError(f"PIN needs buys and sells of at least {FEWEST_DAYS} days, one number each")
+        raise ValueError(f"buys and sells of at least {FEWEST_DAYS} days are needed, one number each")
     if not (np.isfinite(b).all() and np.isfinite(s).all()) or min(b.min(), s.min()) < 0:
         raise ValueError("counts must be finite and not negative")
     if b.sum() == 0 or s.sum() == 0:

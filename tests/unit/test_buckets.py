@@ -1,4 +1,4 @@
-"""Priority lanes under overload; time buckets against grouping of the sorted trades."""
+"""Time buckets against grouping of the sorted trades."""
 
 import numpy as np
 import pytest
@@ -7,41 +7,6 @@ from hypothesis import strategies as st
 
 from bot4.market.buckets import new_buckets
 from bot4.market.buckets_nb import BUCKET_DTYPE, OPEN, flush_nb, fold_trade_nb
-from bot4.market.lanes import Lane, Lanes, Rule
-
-
-def lanes(room=10):
-    rules = [
-        Rule("risk", lambda e: e[0] == "fill", Lane.URGENT),
-        Rule("slow", lambda e: e[0] == "feature", Lane.SLOW),
-    ]
-    return Lanes(rules, room)
-
-
-def test_urgent_comes_first_and_is_never_dropped_under_overload():
-    box = lanes()
-    for i in range(1000):
-        assert box.offer(("tick", i)) is Lane.USUAL
-        if i % 20 == 0:
-            box.offer(("fill", i))
-        box.offer(("feature", i))
-    assert len(box) == 50 + 10 + 10
-    taken = box.take(1000)
-    assert taken[:50] == [("fill", i) for i in range(0, 1000, 20)]
-    assert taken[50:60] == [("tick", i) for i in range(990, 1000)]  # the newest stay
-    assert box.dropped == [0, 990, 990]
-    assert box.take() == []
-
-
-def test_a_batch_is_no_larger_than_asked_and_keeps_the_order():
-    box = lanes()
-    for i in range(5):
-        box.offer(("tick", i))
-    assert box.take(2) == [("tick", 0), ("tick", 1)]
-    box.offer(("fill", 9))
-    assert box.take(2) == [("fill", 9), ("tick", 2)]
-    with pytest.raises(ValueError, match="at least one"):
-        Lanes([], 0)
 
 
 def folded(trades, size, grace, fold=fold_trade_nb):
