@@ -155,7 +155,9 @@ async def test_f2_5_killed_around_the_send_the_intent_is_on_the_disk_and_the_res
         live.wish = [1.0]
         await live.until(venue.halted.is_set, "the order on its way")
     sent = stack.sent(purpose=c.FOR_ENTRY)
-    assert len(sent) == 1 and len(stack.events(c.EV_ACK, c.EV_FILL)) == 0
+    assert len(sent) == 1
+    # what arrived may have been told by the private stream before the kill
+    assert arrives or len(stack.events(c.EV_ACK, c.EV_FILL)) == 0
     assert (stack.folder / "intents.b4i").stat().st_size > 0
     assert len(stack.orders()) == arrives
 
