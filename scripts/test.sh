@@ -1,6 +1,7 @@
 #!/bin/sh
 # The test command. Pass 1: everything, with compiled kernels. Pass 2: everything that is not too long for
 # plain Python, with the JIT off, for coverage of the plain-Python paths (at least 95 % of lines).
+# Two processes share the work, except where tests start servers and trading processes of their own.
 # Arguments go to pytest in pass 1; with arguments pass 2 is left out.
 set -eu
 BIN=${VENV:-.venv}/bin
@@ -13,8 +14,9 @@ echo "== pass 1: compiled"
 if [ $# -gt 0 ]; then
     exec "$BIN/python" -m pytest "$@"
 fi
-"$BIN/python" -m pytest -q -m "not slow"
+"$BIN/python" -m pytest -q -n 2 --dist loadfile -m "not slow" tests/architecture tests/unit tests/property
+"$BIN/python" -m pytest -q -m "not slow" tests/contract tests/integration tests/acceptance tests/chaos
 
 echo "== pass 2: plain Python, coverage"
-NUMBA_DISABLE_JIT=1 "$BIN/python" -m pytest -q -m "not slow and not jit" \
+NUMBA_DISABLE_JIT=1 "$BIN/python" -m pytest -q -n 2 --dist loadfile -m "not slow and not jit" \
     --cov=bot4 --cov-report=term:skip-covered --cov-fail-under=95
