@@ -176,11 +176,50 @@ def test_no_self_trade_in_random_orders_of_two_strategies(policy):
 # --- the guard --------------------------------------------------------------------------------------
 
 
-def guarded(row, live=(), mark=PRICE, guard=None, now=0, plan=NO_PLAN, instrument=PERP, **settings):
+def guarded(row, live=(), mark=PRICE, guard=None, now=0, plan=NO_PLAN, instrument=PERP, wall=0, **settings):
     alarm = FakeAlarm()
     guard = guard or Guard(DeskSettings(**settings), alarm)
     lane = SimpleNamespace(book=SimpleNamespace(instrument=instrument), live=list(live), price=mark)
-    return guard.reason(tracked_from(row[0], "x", 0, None), lane, plan, now), alarm
+    return guard.reason(tracked_from(row[0], "x", 0, None), lane, plan, now, wall), alarm
+
+
+MINUTE = 60 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("side", "rate", "before", "refused"),
+    [
+        (1, 20_000, 29, True),  # we would pay 2 bp, soon
+        (1, 20_000, 200, True),  # not soon, but dear
+        (1, 20_000, 7 * 60 + 1, False),  # more than 7/8 of the interval remain
+        (1, 10_000, 29, False),  # cheap
+        (-1, 20_000, 29, False),  # we would receive
+        (-1, -20_000, 29, True),
+    ],
+)
+def test_an_entry_waits_for_a_dear_funding_payment_to_pass(side, rate, before, refused):
+    due = 10_000 * MINUTE
+    guard = Guard(DeskSettings(), FakeAlarm())
+    guard.funding(PERP.symbol, rate, due)
+    order = order_row(1, side=side)
+    wall = due - before * MINUTE
+    assert guarded(order, guard=guard, wall=wall)[0] == (c.R_EDGE if refused else c.R_OK)
+    if refused:
+        guard.funding(PERP.symbol, rate, due + 480 * MINUTE)
+        assert guarded(order, guard=guard, wall=due + 4 * MINUTE)[0] == c.R_EDGE  # until 5 minutes after it
+        assert guarded(order, guard=guard, wall=due + 5 * MINUTE)[0] == c.R_OK
+    assert guarded(order, guard=Guard(DeskSettings(), FakeAlarm()), wall=wall)[0] == c.R_OK  # nothing known
+    quiet = Guard(DeskSettings(funding_threshold_e8=20_000), FakeAlarm())
+    quiet.funding(PERP.symbol, rate, due)
+    assert guarded(order, guard=quiet, wall=wall)[0] == c.R_OK
+
+
+def test_only_entries_wait_for_funding():
+    guard = Guard(DeskSettings(), FakeAlarm())
+    guard.funding(PERP.symbol, 50_000, 100 * MINUTE)
+    row = order_row(1)
+    row["purpose"] = c.FOR_QUOTE
+    assert guarded(row, guard=guard, wall=90 * MINUTE)[0] == c.R_OK
 
 
 def test_f7_7_an_absolute_cap_that_no_setting_lifts():

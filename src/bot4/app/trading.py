@@ -154,6 +154,7 @@ def desk_settings(settings: Config, pace: float) -> DeskSettings:
         unknown_alarm_ns=settings["live.unknown_alarm"],
         reconcile_ns=int(settings["live.reconcile_interval"] / pace),
         order_cap=settings["live.order_cap"],
+        funding_threshold_e8=round(settings["live.funding_threshold"] * 1e8),
         turnover_cap=settings["live.turnover_cap"],
         turnover_ns=settings["live.turnover_time"],
     )

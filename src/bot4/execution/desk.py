@@ -225,6 +225,10 @@ class Desk:
         lane.mark(ticks, self._clock.monotonic_ns())
         self._ring(lane)
 
+    def funding(self, symbol: str, rate_e8: int, next_ns: int) -> None:
+        """The rate of the next funding payment on `symbol` and its instant, for the timing of entries."""
+        self._guard.funding(symbol, rate_e8, next_ns)
+
     def learn(self, rules: Sequence[Rules]) -> None:
         """The venue's rules, at the start and whenever they are read again; a changed meaning quarantines."""
         for symbol, what in self._guard.learn(rules).items():
@@ -287,7 +291,7 @@ class Desk:
 
     def _refusal(self, lane: Lane, t: Tracked, now: int) -> int:
         plan = self._plans.get(lane.symbol, Plan()) if t.purpose == FOR_ENTRY else Plan()
-        return self._guard.reason(t, lane, plan, now)
+        return self._guard.reason(t, lane, plan, now, self._clock.now_ns())
 
     def _cancel(self, row: np.ndarray[Any, Any], now: int) -> None:
         lane = self.lanes[int(row["instrument"])]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 MINUTE = 60 * 1_000_000_000
 SOON_NS = 30 * MINUTE
 AFTER_NS = 5 * MINUTE
+JUST_PAID = "just paid"
 THRESHOLD_E8 = 10_000
 """0.01 % of notional per interval, the usual base rate, in 1e-8."""
 
@@ -28,6 +29,11 @@ class Advice:
     enter: bool
     until: int = 0
     why: str = ""
+
+    @property
+    def just_paid(self) -> bool:
+        """Whether it says to enter only because the last payment has just passed."""
+        return self.enter and self.why == JUST_PAID
 
 
 def funding_advice(
@@ -56,7 +62,7 @@ def funding_advice(
     if abs(rate_e8) <= threshold_e8:
         return Advice(True, why="cheap")
     if left * 8 > interval_ns * 7:
-        return Advice(True, why="just paid")
+        return Advice(True, why=JUST_PAID)
     return Advice(False, after, "soon and dear" if left < SOON_NS else "dear")
 
 

@@ -21,12 +21,24 @@ from bot4.execution.filters import (
     plan_reason,
     prevent_self_trade,
 )
+from bot4.execution.funding import funding_advice
 from bot4.execution.lane import Lane
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import Tracked
-from bot4.model.codes_nb import R_EXIT_FILTER, R_MAX_ORDER, R_OK, R_SELF, R_TURNOVER, R_UNCHECKED
-from bot4.ports.alarm import Alarm
+from bot4.model.codes_nb import (
+    FOR_ENTRY,
+    R_EDGE,
+    R_EXIT_FILTER,
+    R_MAX_ORDER,
+    R_OK,
+    R_SELF,
+    R_TURNOVER,
+    R_UNCHECKED,
+)
+from bot4.ports.alarm import Alarm, Level
 from bot4.ports.venue import Rules
+
+USUAL_INTERVAL_NS = 8 * 3600 * 10**9
 
 
 class Plan(NamedTuple):
@@ -65,6 +77,12 @@ class Guard:
         self._rules: dict[str, Rules] = {}
         self._turnover = Turnover(settings.turnover_cap, settings.turnover_ns)
         self._told: set[tuple[str, int]] = set()
+        self._funding: dict[str, tuple[int, int]] = {}
+        self._waits: dict[tuple[str, int], int] = {}
+
+    def funding(self, symbol: str, rate_e8: int, next_ns: int) -> None:
+        """The rate of the next funding payment, and when it falls due (ns UTC)."""
+        self._funding[symbol] = (rate_e8, next_ns)
 
     def learn(self, rules: Sequence[Rules]) -> dict[str, str]:
         """The venue's rules now: symbols whose meaning changed since the last time, with what changed.
@@ -82,8 +100,27 @@ class Guard:
                 self._rules[symbol] = now
         return wrong
 
-    def reason(self, t: Tracked, lane: Lane, plan: Plan, now: int) -> int:
-        """Why the order may not be sent, or R_OK, then it counts in the turnover."""
+    def _funding_holds(self, t: Tracked, symbol: str, wall: int) -> bool:
+        """Whether an entry waits for a dear funding payment to pass, and then 5 minutes more."""
+        known = self._funding.get(symbol)
+        if known is None or t.purpose != FOR_ENTRY:
+            return False
+        rules = self._rules.get(symbol)
+        interval = (rules.funding_interval_ns if rules is not None else None) or USUAL_INTERVAL_NS
+        rate, due = known
+        advice = funding_advice(t.side, rate, wall, due, interval, self._settings.funding_threshold_e8)
+        if not advice.enter:
+            self._waits[symbol, t.side] = advice.until
+        return not advice.enter or (advice.just_paid and wall < self._waits.get((symbol, t.side), 0))
+
+    def reason(self, t: Tracked, lane: Lane, plan: Plan, now: int, wall: int) -> int:
+        """Why the order may not be sent, or R_OK, then it counts in the turnover.
+
+        `now` on the steady clock, `wall` in ns UTC.
+        """
+        symbol = lane.book.instrument.symbol
+        if self._funding_holds(t, symbol, wall):
+            return self._tell(symbol, R_EDGE, "an entry waits for a dear funding payment to pass", "info")
         instrument, live, mark = lane.book.instrument, lane.live, lane.price
         reference = (mark or t.price) * instrument.tick
         price = t.price * instrument.tick if t.price else None
@@ -119,8 +156,8 @@ class Guard:
             return self._tell(instrument.symbol, R_TURNOVER, "turnover is at its cap; new risk waits")
         return R_OK
 
-    def _tell(self, symbol: str, reason: int, text: str) -> int:
+    def _tell(self, symbol: str, reason: int, text: str, level: Level = "critical") -> int:
         if (symbol, reason) not in self._told:
             self._told.add((symbol, reason))
-            self._alarm.tell("critical", f"{symbol}: {text}")
+            self._alarm.tell(level, f"{symbol}: {text}")
         return reason

@@ -44,6 +44,7 @@ class DeskSettings:
     escalate_ns: int = 3 * SECOND  # a stop-limit passed by the market for longer becomes a market exit
     exit_slippage: Decimal = Decimal("0.01")  # worst price of a controlled exit, as a fraction of the mark
     order_cap: Decimal = Decimal(100_000)  # largest order of new risk, quote currency, whatever is configured
+    funding_threshold_e8: int = 10_000  # of notional; an entry that would pay more waits until after it
     turnover_cap: Decimal = Decimal(1_000_000)  # new risk sent within `turnover_ns`, quote currency
     turnover_ns: int = 3600 * SECOND
     first_fill: Decimal = Decimal("0.01")  # first fill notional may differ from the order's by this fraction

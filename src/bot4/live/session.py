@@ -351,7 +351,10 @@ class LiveSession:
                 async for batch in self._p.venue.market(self._symbols):
                     if batch.events is None:
                         self._feed_broke(batch.reason, batch.instrument)
-                    elif len(batch.events):
+                        continue
+                    for news in batch.funding:
+                        self._p.desk.funding(self._symbols[news.instrument], news.rate_e8, news.next_ns)
+                    if len(batch.events):
                         self._fold_market(batch.events)
             except VenueError as error:
                 self._feed_broke(error.reason)

@@ -186,6 +186,15 @@ PrivateEvent = OrderReport | TradeReport | AccountReport | StreamState
 
 
 @dataclass(frozen=True, slots=True)
+class FundingView:
+    """What a perpetual's next funding payment will probably be; `instrument` as in the batch's events."""
+
+    instrument: int
+    rate_e8: int
+    next_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class MarketBatch:
     """Market events in the engine's form (EVENT_DTYPE, in local order), or None with why the feed broke.
 
@@ -196,6 +205,7 @@ class MarketBatch:
     events: np.ndarray[Any, Any] | None
     reason: int = 0
     instrument: int = -1
+    funding: tuple[FundingView, ...] = ()  # changed since the last batch
 
 
 @dataclass(frozen=True, slots=True)

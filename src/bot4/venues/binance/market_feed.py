@@ -26,7 +26,7 @@ from bot4.model.events import EVENT_DTYPE, RATE_SCALE
 from bot4.model.instrument import Instrument
 from bot4.ports.clock import Clock
 from bot4.ports.frames import FrameParser
-from bot4.ports.venue import MarketBatch, VenueError
+from bot4.ports.venue import FundingView, MarketBatch, VenueError
 from bot4.venues.backoff import Backoff
 from bot4.venues.binance.sockets import Socket, let_go
 from bot4.venues.binance.wire import MarkPrice
@@ -63,6 +63,7 @@ class Lane:
     funding: list[tuple[int, int, int, int]]  # ts_local, due ns, rate e8, mark in ticks
     due: int = 0
     rate: int = 0
+    news: bool = False  # due or rate changed since the last batch
     fetching: asyncio.Task[None] | None = None
     snapshot: bytes | None = None
 
@@ -208,9 +209,9 @@ class MarketFeed:
         if lane.due and due > lane.due:
             ticks = int(mark.p / lane.instrument.tick)
             lane.funding.append((local, lane.due, lane.rate, ticks))
-        lane.due = due
-        if mark.r:
-            lane.rate = int(Decimal(mark.r) * RATE_SCALE)
+        rate = int(Decimal(mark.r) * RATE_SCALE) if mark.r else lane.rate
+        lane.news = lane.news or (due, rate) != (lane.due, lane.rate)
+        lane.due, lane.rate = due, rate
 
     # --- going out ---------------------------------------------------------------------------------------
 
@@ -229,13 +230,18 @@ class MarketFeed:
                 lane.sync.restart()
                 self.broken[c.R_BOOK_INVALID] = self.broken.get(c.R_BOOK_INVALID, 0) + 1
                 yield MarketBatch(None, c.R_BOOK_INVALID, lane.index)
+        funding = tuple(FundingView(lane.index, lane.rate, lane.due) for lane in self._lanes if lane.news)
+        for lane in self._lanes:
+            lane.news = False
         rows = [piece for piece in pieces if len(piece)]
+        if funding and not rows:
+            yield MarketBatch(np.empty(0, EVENT_DTYPE), funding=funding)
         if rows:
             events = rows[0] if len(rows) == 1 else np.concatenate(rows)
             if len(rows) > 1:
                 events = events[np.argsort(events["ts_local"], kind="stable")]
             self._watch_venue_time(events)
-            yield MarketBatch(events)
+            yield MarketBatch(events, funding=funding)
         if self._failed is not None:
             raise FeedBroken(self._failed)
         now = self._plan.clock.monotonic_ns()
