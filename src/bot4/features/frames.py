@@ -147,13 +147,13 @@ def confluence(
     """Score of the frames' strengths, weighted; a frame without a weight of its own has weight 1.
 
     The denominator is the sum of the weights of the frames used: one that is not warm does not pull the
-    score towards 0.
+    score towards 0. A strength beyond [-1, 1] counts as its end; NaN: the frame has none yet.
     """
     names = list(strengths)
     weighed = np.array([1.0 if weights is None else float(weights.get(n, 1.0)) for n in names])
     if not np.isfinite(weighed).all() or (weighed < 0.0).any():
         raise ValueError("weights of time frames must be finite and not negative")
-    values = np.array([strengths[n] for n in names], dtype=np.float64)
+    values = np.clip(np.array([strengths[n] for n in names], dtype=np.float64), -1.0, 1.0)
     score = float(confluence_nb(values, weighed))
     used = [k for k, v in enumerate(values) if not math.isnan(v) and weighed[k] > 0.0]
     signs = {float(np.sign(values[k])) for k in used}
