@@ -420,7 +420,8 @@ class Halting:
     async def submit(self, order):
         if not self.armed:
             return await self._venue.submit(order)
-        if self._after:
+        first, self._after = self._after, False  # the process stands still: nothing later arrives
+        if first:
             await self._venue.submit(order)
         self.halted.set()
         await asyncio.Event().wait()
