@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 from decimal import Decimal
@@ -17,7 +18,8 @@ from bot4.venues.served.sockets import SocketRules
 
 FUNDS = {"USDT": Decimal(1000), "BTC": Decimal(1)}
 KNOWN = ("known", "its secret", FUNDS, {"USDT": Decimal(1000)})
-PAYLOADS = Path("/work/shared/data/payloads")
+SHARED = Path(os.environ.get("BOT4_SHARED") or Path(__file__).parents[3] / "shared")
+PAYLOADS = SHARED / "data" / "payloads"
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.01", "price": "58000"}
 LIMIT = ORDER | {"timeInForce": "GTC"}
 STOP = {"algoType": "CONDITIONAL", "symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET"}
