@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -287,10 +290,23 @@ def test_the_command_starts_says_where_and_stops_on_a_signal(tmp_path):
 
 
 def test_the_command_in_process_shows_a_status_line(monkeypatch, capsys):
-    """A timer signals this very process, as Ctrl-C would."""
-    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    signal.setitimer(signal.ITIMER_REAL, 3.0)
-    assert serve(**(OPTIONS | {"as_json": False})) is None
+    """Once it answers, this very process is signalled, as Ctrl-C would; before that a signal ends the tests."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def interrupt():
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+            else:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert serve(**(OPTIONS | {"as_json": False, "port": port})) is None
     shown = capsys.readouterr().out
     assert "http://127.0.0.1:" in shown and "orders" in shown
 

@@ -115,11 +115,11 @@ def _phase_nb(s: Vector, at: int) -> float:
 
     Block 52: ring, phase of the bar before, which stays where it has no direction.
     """
-    period = int(s[2] + 0.5)
+    period = int(s[2] + 0.5) if math.isfinite(s[2]) else 0
     real = 0.0
     imaginary = 0.0
     # sine and cosine of 0, 1, 2.. steps of the circle by turning (1, 0): two calls instead of a hundred
-    turn = 2.0 * math.pi / period
+    turn = 2.0 * math.pi / max(period, 1)
     sin_turn = math.sin(turn)
     cos_turn = math.cos(turn)
     sine = 0.0
@@ -151,7 +151,7 @@ def _phase_nb(s: Vector, at: int) -> float:
 @kernel
 def _level_nb(s: Vector, at: int) -> float:
     """Trend line: weighted means of the last prices over one dominant cycle. Block 54: ring of 50, three."""
-    period = int(s[2] + 0.5)
+    period = int(s[2] + 0.5) if math.isfinite(s[2]) else 0
     total = 0.0
     i = int(s[at])
     for _ in range(min(period, 50)):

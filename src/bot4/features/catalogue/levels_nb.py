@@ -15,7 +15,7 @@ from bot4.kernels.jit_nb import kernel
 @kernel
 def _periods_nb(p: Vector, s: Vector, x: Vector) -> bool:
     """Fold a bar into the running period; whether s[5..8] hold the last period's prices."""
-    period = math.ceil(x[TS] / p[0])
+    period = math.ceil(x[TS] / p[0]) if math.isfinite(x[TS]) else s[0]
     if period != s[0]:
         if s[0] != 0.0:
             s[9] = 1.0

@@ -166,7 +166,7 @@ def session_vwap_step_nb(p: Vector, s: Vector, x: Vector, out: Vector) -> None:
     The bar belongs to the period in which it opened before its close. Memory: period, volume, mean,
     weighted sum of squares (West 1979). Before any volume it is the typical price.
     """
-    period = math.ceil(x[TS] / p[0])
+    period = math.ceil(x[TS] / p[0]) if math.isfinite(x[TS]) else s[0]
     if period != s[0]:
         s[0] = period
         s[1] = 0.0
