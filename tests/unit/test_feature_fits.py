@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 import engine_scene as scene
 
+pytestmark = pytest.mark.jit  # data sets are written by kernels that take plain records
+
 NS = 1_000_000_000
 START = 1_704_067_200 * NS
 PERIODS = 80

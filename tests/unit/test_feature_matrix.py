@@ -439,6 +439,7 @@ def ticks(folder, trades):
     return Dataset.open(folder)
 
 
+@pytest.mark.jit
 def test_bars_of_trades_equal_grouping_by_venue_time_and_late_ones_are_told(tmp_path, capsys):
     rng = np.random.default_rng(9)
     at = START + np.sort(rng.choice(40 * NS, 900, replace=False))
