@@ -5,11 +5,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
-for name in tick_backtest frames_to_decision gate memory_and_start bars_sma exchange recovery served_venue stop_latency \
+for name in tick_backtest frames_to_decision gate memory_and_start bars_sma exchange recovery stop_latency \
     patterns feature_matrix microstructure; do
     echo "== $name" >&2
     "$PYTHON" "benchmarks/$name.py" --save >/dev/null || echo "$name: parity failed or it did not run" >&2
 done
+echo "== served_venue" >&2
+"$PYTHON" benchmarks/served_venue.py --out benchmarks/results/served_venue.json >/dev/null || echo "served_venue: did not run" >&2
 echo "== indicators" >&2
 PYTHONPATH="${PYTHONPATH:-}${PYTHONPATH:+:}${BOT4_TALIPP:-}" "$PYTHON" benchmarks/indicators.py --save >/dev/null ||
     echo "indicators: parity failed or TA-Lib is missing" >&2
