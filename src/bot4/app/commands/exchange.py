@@ -7,7 +7,8 @@ import json
 import signal
 import tempfile
 import tomllib
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -142,38 +143,46 @@ def _line(venue: ServedVenue) -> str:
     )
 
 
-async def _until_stopped(venue: ServedVenue, status: Status | None) -> None:
+@contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set instead of ending the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        while not stop.is_set() and venue.failure is None:
-            if status is not None:
-                status.update(_line(venue))
-            try:
-                await asyncio.wait_for(stop.wait(), 0.5)
-            except TimeoutError:
-                continue
+        yield stop
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+async def _until_stopped(venue: ServedVenue, stop: asyncio.Event, status: Status | None) -> None:
+    while not stop.is_set() and venue.failure is None:
+        if status is not None:
+            status.update(_line(venue))
+        try:
+            await asyncio.wait_for(stop.wait(), 0.5)
+        except TimeoutError:
+            continue
     if venue.failure is not None:
         raise venue.failure
 
 
 async def _serve(venue: ServedVenue, as_json: bool) -> dict[str, Any]:
-    async with venue.running():
-        where = addresses(venue.port)
-        if as_json:
-            print(json.dumps(where), flush=True)
-            await _until_stopped(venue, None)
-        else:
-            console = Console()
-            console.print(f"rest {where['rest']}\nws   {where['ws']}", highlight=False)
-            with console.status(_line(venue)) as status:
-                await _until_stopped(venue, status)
-        return venue.control.state()
+    # signals first: whoever reads the address may stop the server at once
+    with _signals() as stop:
+        async with venue.running():
+            where = addresses(venue.port)
+            if as_json:
+                print(json.dumps(where), flush=True)
+                await _until_stopped(venue, stop, None)
+            else:
+                console = Console()
+                console.print(f"rest {where['rest']}\nws   {where['ws']}", highlight=False)
+                with console.status(_line(venue)) as status:
+                    await _until_stopped(venue, stop, status)
+            return venue.control.state()
 
 
 def serve(
