@@ -56,6 +56,18 @@ async def bars(live, n):
     await live.until(lambda: int(row["bars"]) >= end, f"{n} bars")
 
 
+async def learnt(live, n):
+    """Wait until the session has read the venue's rules `n` times more."""
+    read, learn = [], live.desk.learn
+
+    def counted(rules):
+        learn(rules)
+        read.append(rules)
+
+    live.desk.learn = counted
+    await live.until(lambda: len(read) >= n, "the rules")
+
+
 async def test_f4_1_a_stop_type_that_is_not_taken_is_held_here_and_ends_entries(stack):
     async with stack.session(sets=[DISTANCE]) as live:
         await live.ready()
@@ -106,6 +118,7 @@ async def test_f4_3_a_stop_that_a_filter_would_refuse_keeps_the_entry_from_being
                 "POST", "admin",
                 {"do": "set_market", "product": "spot", "symbol": "BTCUSDT", "changes": {name: value}},
             )  # fmt: skip
+            await learnt(live, 2)  # the first may have been asked for before the change
             live.wish = [1.0]
             await live.until(lambda: len(stack.events(c.EV_REJECT)), "the refusal")
             assert live.lots == 0
