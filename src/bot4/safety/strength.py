@@ -34,7 +34,8 @@ def weakness(secret: str) -> str | None:
         return f"it has fewer than {LEAST_LENGTH} characters"
     if len(set(secret.lower())) < LEAST_SIGNS:
         return f"it has fewer than {LEAST_SIGNS} different characters"
-    words = re.findall(r"[a-z]+", secret.lower().replace("0", "o").replace("@", "a").replace("$", "s"))
+    plain = re.sub(r"(?<=[a-z])0(?=[a-z])", "o", secret.lower().replace("@", "a").replace("$", "s"))
+    words = re.findall(r"[a-z]+", plain)
     if not words:
         return None if len(set(secret)) > LEAST_SIGNS and not _runs(secret) else "it is a row of digits"
     if all(_known(word) for word in words):

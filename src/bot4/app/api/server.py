@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -74,6 +75,19 @@ class Surroundings:
     trail: Trail
     alarm: Alarm
     clock: Clock
+
+
+class _Junk(logging.Handler):
+    """Where the HTTP library says what it could not read: strangers' bytes go to the journal, by kind alone."""
+
+    def __init__(self, trail: Trail) -> None:
+        super().__init__(logging.WARNING)
+        self._trail = trail
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record down, without what was sent."""
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else record.levelname
+        self._trail.note("refused: not HTTP", anyone=True, kind=kind)
 
 
 class _Door(asyncio.Protocol):
@@ -154,7 +168,9 @@ class ControlApi:
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        server = web.Server(self._any, access_log=None)
+        log = logging.Logger("bot4.api")  # of its own: not in the tree of loggers, so that nothing else prints
+        log.addHandler(_Junk(self._a.trail))
+        server = web.Server(self._any, access_log=None, logger=log)
         door = await self._loop.create_server(
             lambda: _Door(server, self._loop),
             self._listen.host,
@@ -179,6 +195,9 @@ class ControlApi:
             headers: Mapping[str, str] = {}
         except Refused as refused:
             status, body, headers = refused.status, {"error": refused.text}, refused.headers
+        except Exception as error:  # noqa: BLE001 - told; one request must not end the API
+            self._tell("error", "critical", f"control API: {request.path[:64]} failed: {error!r}")
+            status, body, headers = 500, {"error": "this failed; use bot4 stop on the machine"}, {}
         text = json.dumps(body, allow_nan=False)
         always = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "bot4"}
         return web.Response(
