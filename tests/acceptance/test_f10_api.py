@@ -270,7 +270,14 @@ CROSS = [
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
 ]
-FOREIGN = ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "127.0.0.1", "127.0.0.1:1", ""]
+FOREIGN = [
+    "evil.example",
+    "evil.example:{port}",
+    "127.0.0.1.evil.example:{port}",
+    "127.0.0.1",
+    "127.0.0.1:1",
+    "",
+]
 
 
 @pytest.mark.parametrize("headers", CROSS)
@@ -289,7 +296,9 @@ def test_f10_6_a_name_that_was_bent_to_this_machine_is_not_served(api, host):
     assert [n["what"] for n in api.notes()] == ["refused: host"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
+)
 def test_f10_6_a_form_cannot_stop(api, kind):
     headers = {} if kind is None else {"Content-Type": kind}
     assert api.call("POST", "/stop", api.stop, headers=headers, body="{}")[0] == 415
@@ -353,7 +362,9 @@ async def test_the_stop_works_while_the_loop_hangs(tmp_path):
         assert [n["what"] for n in api.notes()] == ["read", "stop"]
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "7", '{"reason": 5}', '{"reason": "\\u001b[2J a\\nb"}', "x" * 9000])
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "7", '{"reason": 5}', '{"reason": "\\u001b[2J a\\nb"}', "x" * 9000]
+)
 def test_words_that_cannot_be_read_do_not_keep_a_stop_from_being_done(api, body):
     assert api.press(api.stop, body=body)[0] == 202
     [words] = api.switch.pressed

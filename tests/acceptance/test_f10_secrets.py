@@ -22,7 +22,13 @@ WEAK = [
     "somethingRandom", "mysecretpassword", "bot4-bot4-bot4", "testtesttest", "admin:admin1", "passphrase!!!!!",
     "default-password", "000000000000", "!!!!!!!!!!!!!",
 ]  # fmt: skip
-STRONG = ["five words drawn by dice", "canary-5e1f-do-not-print", "8Jq!x2-Lmv9#", "passerine otter", "739104628517"]
+STRONG = [
+    "five words drawn by dice",
+    "canary-5e1f-do-not-print",
+    "8Jq!x2-Lmv9#",
+    "passerine otter",
+    "739104628517",
+]
 
 
 @pytest.mark.parametrize("secret", WEAK)
@@ -106,7 +112,9 @@ def test_f10_2_a_token_is_drawn_kept_as_a_hash_and_never_a_default(tmp_path, mon
 async def test_f10_3_a_key_that_may_withdraw_is_refused_live_with_the_fix(tmp_path):
     async with exchange_of("perp", tmp_path) as stack:
         stack.exchange.account(KEY).can_withdraw = True
-        with pytest.raises(SafetyError, match=r"withdrawal right: the key may withdraw.*switch withdrawals off"):
+        with pytest.raises(
+            SafetyError, match=r"withdrawal right: the key may withdraw.*switch withdrawals off"
+        ):
             async with stack.session() as live:
                 live.wish = 1.0
                 await stack.job

@@ -233,7 +233,9 @@ def test_windows_of_rules_and_their_removal():
 
 def test_accounts_files_name_what_is_wrong(tmp_path):
     file = tmp_path / "accounts.json"
-    file.write_text(json.dumps({"accounts": [{"key": "k", "secret": "eleven quiet foxes", "balances": {"USDT": "5"}}]}))
+    file.write_text(
+        json.dumps({"accounts": [{"key": "k", "secret": "eleven quiet foxes", "balances": {"USDT": "5"}}]})
+    )
     assert read_accounts(file)[0].balances == {"USDT": Decimal(5)}
     for rows, text in (
         ([{"secret": "s"}], "account 1: needs a key"),

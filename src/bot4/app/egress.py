@@ -6,8 +6,9 @@ before a packet leaves, is told, and stands in the access journal. An address is
 when the look-up of an allowed name has given it.
 
 It is a fence, not a wall. It does not see programs that the process starts, nor extension modules that open
-sockets by themselves, and code that means harm can reach around it from inside the process. An allowed
-address is allowed whoever is behind it. The wall is the firewall of the machine.
+sockets by themselves; a name that is given to `connect` itself is looked up before the hook is asked; and
+code that means harm can reach around it from inside the process. An allowed address is allowed whoever is
+behind it. The wall is the firewall of the machine.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ def place_of(text: str) -> Place:
         else:
             parts = urlsplit(f"//{asked}")
             host, port = parts.hostname or "", parts.port or ANY_PORT
-        if not host or any(c in host for c in " /*,"):
+        if (
+            not host
+            or any(c in host for c in " *,")
+            or ("://" not in asked and any(c in asked for c in "/?#@"))
+        ):
             raise ValueError("no host")
     except ValueError:
         raise ConfigError(f"egress.allow: {text!r} is not HOST or HOST:PORT") from None

@@ -68,29 +68,25 @@ class AppriseChannel:
             raise DeliveryFailed(f"channel {self.name} did not accept the message")
 
     def hosts(self) -> list[str]:
-        """The host in its address, and those that apprise's plugin for it names; secrets are left out."""
-        found: list[str] = []
-        for plugin in self._apprise:
-            for name in ("smtp_host", "host"):
-                host, port = getattr(plugin, name, None), getattr(plugin, "port", None)
-                if isinstance(host, str) and host:
-                    bare = f"[{host}]" if ":" in host else host
-                    found.append(f"{bare}:{port}" if port else bare)
-            kinds = [
-                vars(kind) for kind in type(plugin).__mro__ if kind.__module__.startswith("apprise.plugins")
-            ]
-            for name, value in (pair for facts in (vars(plugin), *kinds) for pair in facts.items()):
-                if (
-                    isinstance(value, str)
-                    and name not in _ABOUT
-                    and value.startswith(("http://", "https://"))
-                ):
-                    parts = urlsplit(value)
-                    if parts.hostname and "{" not in parts.hostname:
-                        found.append(
-                            f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-                        )
-        return list(dict.fromkeys(found))
+        """The hosts that apprise's plugin for it names, and the one in its address; secrets are left out."""
+        return list(dict.fromkeys(host for plugin in self._apprise for host in _hosts(plugin)))
+
+
+def _hosts(plugin: Any) -> list[str]:
+    found = [plugin.smtp_host] if getattr(plugin, "smtp_host", None) else []
+    kinds = [vars(kind) for kind in type(plugin).__mro__ if kind.__module__.startswith("apprise.plugins")]
+    for name, value in (pair for facts in (vars(plugin), *kinds) for pair in facts.items()):
+        if isinstance(value, str) and name not in _ABOUT and value.startswith(("http://", "https://")):
+            parts = urlsplit(value)
+            if parts.hostname and "{" not in parts.hostname:
+                found.append(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    host = getattr(plugin, "host", None)
+    # many services have a key in the place of a host; what looks like none is taken only for want of better
+    if isinstance(host, str) and host and (not found or host == "localhost" or "." in host or ":" in host):
+        port = getattr(plugin, "port", None)
+        bare = f"[{host}]" if ":" in host else host
+        found.append(f"{bare}:{port}" if port else bare)
+    return found
 
 
 def channels_of(file: Path) -> list[list[Channel]]:

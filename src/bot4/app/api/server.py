@@ -78,7 +78,7 @@ class Surroundings:
 
 
 class _Junk(logging.Handler):
-    """Where the HTTP library says what it could not read: strangers' bytes go to the journal, by kind alone."""
+    """Where the HTTP library says what it could not read: it is journalled, by kind alone."""
 
     def __init__(self, trail: Trail) -> None:
         super().__init__(logging.WARNING)
@@ -168,7 +168,9 @@ class ControlApi:
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        log = logging.Logger("bot4.api")  # of its own: not in the tree of loggers, so that nothing else prints
+        log = logging.Logger(
+            "bot4.api"
+        )  # of its own: not in the tree of loggers, so that nothing else prints
         log.addHandler(_Junk(self._a.trail))
         server = web.Server(self._any, access_log=None, logger=log)
         door = await self._loop.create_server(
