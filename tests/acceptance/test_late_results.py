@@ -13,6 +13,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from live_stack import exchange_of
 
+from bot4.app.commands.backtest import rows
 from bot4.app.commands.trade import delayed
 from bot4.app.live import Screen, plain_line
 from bot4.app.observer import Observer
@@ -78,6 +79,9 @@ async def test_before_the_first_close_no_result_is_told_anywhere_and_after_it_al
         assert late["as_of"] is None and late["fills"] == document["fills"] > 0
         assert [late[name] for name in RESULT] == [None] * len(RESULT)
         assert not secret & set(figures_in(late))
+        table = dict(rows({**late, "journal": str(folder)}))
+        assert table["net P&L after costs"] == table["return after costs"] == "–"
+        assert table["equity"].endswith("-> –")
         shown = m.bot4("show", "pnl", folder, "--json").doc
         assert shown["pnl"]["realised_net"] == "0" and shown["as_of"] is None
         assert m.bot4("show", "positions", folder, "--json").doc["positions"] == []

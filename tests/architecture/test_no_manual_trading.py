@@ -54,7 +54,9 @@ def test_only_the_known_commands_speak_to_runs():
     speaking = set()
     for path in (SRC / "app" / "commands").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        called = {
+            n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
         if called & TO_RUNS:
             speaking.add(path.stem)
     assert speaking == {"control"}
