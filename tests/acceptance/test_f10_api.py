@@ -81,9 +81,9 @@ def test_f10_1_the_run_command_refuses_before_it_begins_anything(tmp_path, monke
     monkeypatch.setenv("BOT4_KEY_DIR", str(tmp_path / "keys"))
     out = tmp_path / "j"
     for command in (["run"], ["run", "--endpoint", "http://127.0.0.1:1"]):
-        answer = m.bot4(*command, "--api", "0.0.0.0:8787", "--out", out)
+        answer = m.bot4(*command, "--api", "0.0.0.0:8787", "--for", "1s", "--out", out)
         assert answer.code == 2 and "api.tls_cert" in answer.err
-        bare = m.bot4(*command, "--api", "127.0.0.1:8787", "--out", out)
+        bare = m.bot4(*command, "--api", "127.0.0.1:8787", "--for", "1s", "--out", out)
         assert bare.code == 2 and "bot4 keys token new stop" in bare.err  # without auth not even here
     assert not out.exists()
 

@@ -101,7 +101,7 @@ def test_f10_2_a_token_is_drawn_kept_as_a_hash_and_never_a_default(tmp_path, mon
     for word in ("changeme", "secret", ""):
         rows[0]["sha256"] = hashlib.sha256(word.encode()).hexdigest()
         file.write_text(json.dumps(rows))
-        answer = m.bot4("run", "--api", "127.0.0.1:0")
+        answer = m.bot4("run", "--api", "127.0.0.1:0", "--for", "1s")
         assert answer.code == 2 and "phone is a default" in answer.err
     for broken in ("{", "[1]", '[{"name": "x"}]', json.dumps([{**rows[0], "role": "root"}])):
         file.write_text(broken)
