@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -18,6 +19,14 @@ from bot4.safety.system_clock import SystemClock
 from bot4.storage.journal import JournalReader
 
 JSON = {"Content-Type": "application/json"}
+
+
+def wait_for(condition, seconds):
+    """Wait, and block, until `condition()` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
 
 
 def bearer(token):
