@@ -115,7 +115,7 @@ def test_a_trail_written_anew_is_found_by_its_anchor(trail, tmp_path):
 
 def test_signatures_are_made_and_checked(trail, tmp_path, monkeypatch):
     monkeypatch.setenv("BOT4_KEY_DIR", str(tmp_path / "keys"))
-    monkeypatch.setenv("BOT4_RELEASE_PASSPHRASE", "")
+    monkeypatch.setenv("BOT4_RELEASE_PASSPHRASE", "five words drawn by dice")
     copy = tmp_path / "j"
     shutil.copytree(trail, copy)
     assert m.bot4("audit", "sign", copy).code == 7

@@ -18,7 +18,7 @@ def alive(tmp_path, monkeypatch):
     """A paper run of its own process, alive and warm; ended by the kill switch at the latest."""
     monkeypatch.setenv("BOT4_CONTROL_DIR", str(tmp_path))
     monkeypatch.setenv("BOT4_KEY_DIR", str(tmp_path / "keys"))
-    monkeypatch.setenv("BOT4_RELEASE_PASSPHRASE", "phrase")
+    monkeypatch.setenv("BOT4_RELEASE_PASSPHRASE", "five words drawn by dice")
     arguments = ["run", "--for", "120s", "--json", "--out", str(tmp_path / "j"), "--set", "run.warmup=1m"]
     with subprocess.Popen(
         [sys.executable, "-m", "bot4.app.main", *arguments, "--set", "safety.cooldown=1s"],

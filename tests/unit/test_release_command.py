@@ -23,7 +23,7 @@ def state(tmp_path, monkeypatch):
     monkeypatch.setenv("BOT4_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("BOT4_KEY_DIR", str(tmp_path / "keys"))
     monkeypatch.setenv("BOT4_CONTROL_DIR", str(tmp_path / "control"))
-    monkeypatch.setenv("BOT4_RELEASE_PASSPHRASE", "phrase")
+    monkeypatch.setenv("BOT4_RELEASE_PASSPHRASE", "five words drawn by dice")
     return tmp_path
 
 

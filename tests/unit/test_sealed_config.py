@@ -14,28 +14,29 @@ from helpers import markets as m
 NOW = 1_700_000_000_000_000_000
 TEXT = '[risk]\nmax_position = "1 %"\n'
 OTHER = '[risk]\nmax_position = "2 %"\n'
+PHRASE = "five words drawn by dice"
 
 
 @pytest.fixture
 def keys(tmp_path):
-    new_keys(tmp_path / "keys", "")
+    new_keys(tmp_path / "keys", PHRASE)
     return tmp_path / "keys"
 
 
 @pytest.fixture
 def folder(tmp_path, keys):
-    seal(tmp_path / "sealed", TEXT, private_key(keys, ""), "anna", NOW, keys)
+    seal(tmp_path / "sealed", TEXT, private_key(keys, PHRASE), "anna", NOW, keys)
     return tmp_path / "sealed"
 
 
 def test_the_first_version_holds_at_once_a_change_after_a_day(folder, keys):
     assert active(folder, keys, NOW).text == TEXT
-    second = seal(folder, OTHER, private_key(keys, ""), "ben", NOW + 5, keys)
+    second = seal(folder, OTHER, private_key(keys, PHRASE), "ben", NOW + 5, keys)
     assert second.holds_ns == NOW + 5 + COOLDOWN_NS
     assert active(folder, keys, NOW + 4 + COOLDOWN_NS).text == TEXT
     assert active(folder, keys, NOW + 5 + COOLDOWN_NS).text == OTHER
     with pytest.raises(CallerError, match="one proposal at a time"):
-        seal(folder, TEXT, private_key(keys, ""), "ben", NOW + 6, keys)
+        seal(folder, TEXT, private_key(keys, PHRASE), "ben", NOW + 6, keys)
 
 
 def test_the_settings_cannot_be_read_off_the_file(folder):
@@ -62,14 +63,14 @@ def test_every_changed_byte_refuses_to_start(folder, keys):
 
 
 def test_a_damaged_new_version_does_not_bring_the_old_one_back(folder, keys):
-    seal(folder, OTHER, private_key(keys, ""), "ben", NOW, keys)
+    seal(folder, OTHER, private_key(keys, PHRASE), "ben", NOW, keys)
     (folder / "config-000002.sealed").write_text("{}")
     with pytest.raises(SealError, match="damaged"):
         active(folder, keys, NOW + 2 * COOLDOWN_NS)
 
 
 def test_versions_cannot_be_left_out_or_swapped(folder, keys):
-    seal(folder, OTHER, private_key(keys, ""), "ben", NOW, keys)
+    seal(folder, OTHER, private_key(keys, PHRASE), "ben", NOW, keys)
     one, two = (folder / f"config-00000{k}.sealed" for k in (1, 2))
     first, second = one.read_bytes(), two.read_bytes()
     one.unlink()
@@ -83,7 +84,7 @@ def test_versions_cannot_be_left_out_or_swapped(folder, keys):
 
 def test_a_shorter_cooldown_signed_by_hand_is_refused(folder, keys, monkeypatch):
     monkeypatch.setattr("bot4.safety.sealed.COOLDOWN_NS", 1)
-    seal(folder, OTHER, private_key(keys, ""), "ben", NOW, keys)
+    seal(folder, OTHER, private_key(keys, PHRASE), "ben", NOW, keys)
     monkeypatch.undo()
     with pytest.raises(SealError, match="before its cooldown"):
         versions(folder, keys)
@@ -104,7 +105,7 @@ def test_an_empty_folder_is_not_a_configuration(tmp_path, keys):
 
 def test_the_commands(tmp_path, keys, monkeypatch):
     monkeypatch.setenv("BOT4_KEY_DIR", str(keys))
-    monkeypatch.setenv("BOT4_RELEASE_PASSPHRASE", "")
+    monkeypatch.setenv("BOT4_RELEASE_PASSPHRASE", PHRASE)
     plain, folder = tmp_path / "my.toml", tmp_path / "s"
     plain.write_text(TEXT)
     made = m.bot4("config", "seal", plain, "--sealed", folder, "--json").doc

@@ -233,12 +233,15 @@ def test_windows_of_rules_and_their_removal():
 
 def test_accounts_files_name_what_is_wrong(tmp_path):
     file = tmp_path / "accounts.json"
-    file.write_text(json.dumps({"accounts": [{"key": "k", "secret": "s", "balances": {"USDT": "5"}}]}))
+    file.write_text(
+        json.dumps({"accounts": [{"key": "k", "secret": "eleven quiet foxes", "balances": {"USDT": "5"}}]})
+    )
     assert read_accounts(file)[0].balances == {"USDT": Decimal(5)}
     for rows, text in (
         ([{"secret": "s"}], "account 1: needs a key"),
         ([{"key": "k", "coins": 1}], "coins"),
         ([{"key": "k", "secret": 5}], "secret"),
+        ([{"key": "k", "secret": "s"}], "account 1.secret is refused: it has fewer"),
         ([{"key": "k", "margin": {"USDT": "x"}}], "margin.USDT"),
         ([{"key": "k", "margin": {"USDT": -1}}], "negative"),
         ([{"key": "k", "balances": 3}], "balances"),

@@ -20,7 +20,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bot4.app.snapshot import Snapshot, Vote
+from bot4.app.snapshot import Account, Snapshot, Vote
 from bot4.model.times import instant_text
 
 DASH = "\u2013"
@@ -206,8 +206,19 @@ def _signals(s: Snapshot) -> Section:
     return Section("signals", 4, _panel("Signals", table))
 
 
+def _held_in_words(s: Snapshot) -> str | None:
+    """The positions of a live run in words: their number and worth; None where they are shown one by one."""
+    held = s.get("holdings")
+    if held is None or not held["count"]:
+        return None
+    word = "position" if held["count"] == 1 else "positions"
+    return f"{held['count']} {word} worth {_number(held['value'])}"
+
+
 def _positions(s: Snapshot) -> Section:
     rows = s.get("positions", [])
+    if held := _held_in_words(s):
+        return Section("positions", 3, _panel("Positions", Text(held)))
     if not rows:
         return Section("positions", 3, _panel("Positions", Text("flat", "dim")))
     table = _table(
@@ -244,11 +255,20 @@ def _account(s: Snapshot) -> Section:
     fraction = a.get("total_fraction")
     share = Text(_percent(fraction, 2, sign=True), style=_style(fraction))
     grid.add_row("equity", Text(_number(a.get("equity")), "bold"), "since start", _signed(a.get("total")))
-    grid.add_row("today", _signed(a.get("day")), "realised", _signed(a.get("realised")))
-    grid.add_row("fees", _number(a.get("fees")), "funding", _number(a.get("funding")))
+    if "next" not in a:
+        grid.add_row("today", _signed(a.get("day")), "realised", _signed(a.get("realised")))
+        grid.add_row("fees", _number(a.get("fees")), "funding", _number(a.get("funding")))
     grid.add_row("drawdown", _percent(a.get("drawdown")), "return", share)
     unit = f", {s['currency']}" if s.get("currency") else ""
-    return Section("account", 1, _panel(f"Result after costs{unit}", grid))
+    return Section("account", 1, _panel(f"Result after costs{unit}{_published(a)}", grid))
+
+
+def _published(a: Account) -> str:
+    """Of when the result is, where it is told late."""
+    if "next" not in a:
+        return ""
+    as_of = a.get("as_of")
+    return f", as of {as_of}" if as_of else f", from {a['next']} on"
 
 
 def _bar(share: float | None, width: int = 16) -> Text:
@@ -364,14 +384,16 @@ class Screen:
 def plain_line(s: Snapshot) -> str:
     """The snapshot as one line without colour, for logs and pipes."""
     a, c = s.get("account", {}), s.get("counters", {})
-    held = " ".join(f"{p.get('instrument', '?')} {p.get('qty', 0.0):+.8g}" for p in s.get("positions", []))
+    held = _held_in_words(s) or " ".join(
+        f"{p.get('instrument', '?')} {p.get('qty', 0.0):+.8g}" for p in s.get("positions", [])
+    )
     refused = sum(c.get("refused", {}).values())
     words = [
         _instant(s.get("market_ts")),
         s.get("mode", "run") + (" SYNTHETIC" if s.get("synthetic") else ""),
         f"control {s.get('control', DASH)}",
         f"equity {_number(a.get('equity'))} {s.get('currency', '')}".rstrip()
-        + f" ({_percent(a.get('total_fraction'), 2, sign=True)} after costs)",
+        + f" ({_percent(a.get('total_fraction'), 2, sign=True)} after costs{_published(a)})",
         f"drawdown {_percent(a.get('drawdown'))}",
         f"position {held or 'flat'}",
         f"events {c.get('events', 0):,} orders {c.get('orders', 0):,}",

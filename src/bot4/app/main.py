@@ -12,6 +12,7 @@ import typer
 
 from bot4 import __version__
 from bot4.app.features_cli import features_app
+from bot4.app.keys_cli import keys_app
 from bot4.model.errors import Bot4Error
 
 EXIT_CODES = """
@@ -33,7 +34,6 @@ app = typer.Typer(
 data_app = typer.Typer(help="Import, list and check market data.", no_args_is_help=True)
 config_app = typer.Typer(help="Show the settings.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-keys_app = typer.Typer(help="The operator's keys, with which releases are signed.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 alarm_app = typer.Typer(help="The alarm channels.", no_args_is_help=True)
@@ -97,12 +97,16 @@ def run(
     strategy: StrategyName = None,
     model: Model = None,
     seed: Seed = 7,
+    api: Annotated[
+        str | None, typer.Option(help="Serve the control API here, 127.0.0.1:PORT (setting api.listen).")
+    ] = None,
     out: OutDir = None,
     config: ConfigFile = None,
     set_: Sets = None,
     as_json: Json = False,
 ) -> None:
     """Trade: on paper (the synthetic market, recorded data), or at an endpoint (--endpoint)."""
+    sets = [*(set_ or []), *([f"api.listen={api}"] if api is not None else [])]
     if endpoint is not None:
         _run(
             "trade",
@@ -118,7 +122,7 @@ def run(
             out=out,
             adopt=adopt,
             config=config,
-            sets=set_ or [],
+            sets=sets,
         )
         return
     _run(
@@ -137,7 +141,7 @@ def run(
         seed=seed,
         out=out,
         config=config,
-        sets=set_ or [],
+        sets=sets,
     )
 
 
@@ -333,12 +337,6 @@ def guard(
         config=config,
         sets=set_ or [],
     )
-
-
-@keys_app.command("new")
-def keys_new(as_json: Json = False) -> None:
-    """Make the key pair for releases; an existing pair is never overwritten."""
-    _run("control", "keys_new", as_json)
 
 
 JournalDir = Annotated[Path, typer.Argument(help="Folder of a journal.")]

@@ -11,6 +11,7 @@ from bot4.engine import layout_nb as lay
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
 from bot4.model import names
 from bot4.model.codes_nb import STATUS_OK
+from bot4.research.closes import DAY, is_delayed, last_close, when
 from bot4.research.session import Session
 from bot4.signals.ta.votes_nb import VOTE_NAMES
 
@@ -20,7 +21,7 @@ def _known(value: float) -> float | None:
 
 
 class Observer:
-    """Reads a session; keeps the last few decisions."""
+    """Reads a session; keeps the last few decisions, and of a live run the result of the last close."""
 
     def __init__(
         self, session: Session, *, synthetic: bool, strategy: str, speed: float, duration_s: float | None
@@ -30,6 +31,7 @@ class Observer:
         self.duration_s = duration_s
         self.recent: deque[dict[str, Any]] = deque(maxlen=5)
         self._last: dict[int, tuple[int, int]] = {}
+        self._closed: tuple[int, int, int] | None = None  # a close (ns UTC), equity then, result until then
 
     def _decisions(self) -> list[dict[str, Any]]:
         e = self.session.engine
@@ -113,34 +115,68 @@ class Observer:
             {"name": "daily loss", "used": loss, "limit": float(params["daily_loss"])},
         ]
 
+    def _account(self, equity: int) -> dict[str, Any]:
+        e = self.session.engine
+        account, risk = e.ledger.account[0], e.risk.state[0]
+        return {
+            "equity": self.session.money(equity),
+            "total": self.session.money(equity - int(account["initial"])),
+            "total_fraction": equity / int(account["initial"]) - 1.0,
+            "day": self.session.money(equity - int(risk["day_start_equity"])),
+            "realised": self.session.money(account["realised"]),
+            "fees": self.session.money(account["fees"]),
+            "funding": self.session.money(account["funding"]),
+        }
+
+    def _closed_account(self, now: int) -> dict[str, Any]:
+        """The result as of the last close that is public at `now`; deposits since then are in the equity."""
+        e = self.session.engine
+        account, risk = e.ledger.account[0], e.risk.state[0]
+        close, initial = last_close(now), int(account["initial"])
+        began = int(self.session.meta["data"]["first"])
+        if began <= close and int(risk["day"]) * DAY == close:
+            start = int(risk["day_start_equity"])
+            self._closed = (close, start + int(account["external"]), start - initial)
+        if self._closed is None:
+            return {"equity": None, "total": None, "total_fraction": None, **when(None, now)}
+        close, equity, total = self._closed
+        return {
+            "equity": self.session.money(equity),
+            "total": self.session.money(total),
+            "total_fraction": total / initial,
+            **when(close, now),
+        }
+
+    def _positions(self) -> dict[str, Any]:
+        """One by one; of a live run their number and worth."""
+        e = self.session.engine
+        if not is_delayed(self.session.meta):
+            every = range(len(self.session.plan.instruments))
+            return {"positions": [p for k in every if (p := self._position(k)) is not None]}
+        gross, _ = exposure_nb(e.ledger, e.spec)
+        count = int((e.ledger.positions["qty"] != 0).sum())
+        return {"holdings": {"count": count, "value": self.session.money(gross)}}
+
     def snapshot(self, now: int, uptime_s: float) -> Snapshot:
-        """Everything the live view shows."""
+        """Everything the live view shows; of a live run the result of the last close (see `closes`)."""
         session = self.session
         e = session.engine
-        account, risk = e.ledger.account[0], e.risk.state[0]
         equity = int(equity_nb(e.ledger, e.spec))
         counts = session.counts()
         every = range(len(session.plan.instruments))
+        delayed = is_delayed(session.meta)
+        account = self._closed_account(now) if delayed else self._account(equity)
         result: dict[str, Any] = {
             **self.fixed,
-            "mode": "paper",
+            "mode": "live" if delayed else "paper",
             "control": counts["mode"],
             "market_ts": now,
             "uptime_s": uptime_s,
             "remaining_s": None if self.duration_s is None else max(0.0, self.duration_s - uptime_s),
             "market": [self._market(k, now) for k in every],
             "signals": [self._signal(k) for k in every],
-            "positions": [p for k in every if (p := self._position(k)) is not None],
-            "account": {
-                "equity": session.money(equity),
-                "total": session.money(equity - int(account["initial"])),
-                "total_fraction": equity / int(account["initial"]) - 1.0,
-                "day": session.money(equity - int(risk["day_start_equity"])),
-                "realised": session.money(account["realised"]),
-                "fees": session.money(account["fees"]),
-                "funding": session.money(account["funding"]),
-                "drawdown": float(risk["drawdown"]),
-            },
+            **self._positions(),
+            "account": {**account, "drawdown": float(e.risk.state[0]["drawdown"])},
             "limits": self._limits(equity),
             "counters": counts,
             "decisions": self._decisions(),

@@ -279,6 +279,21 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _S("alarm.heartbeat_url", "text", "", "asked regularly while a run is well; empty: no heartbeat"),
     _S("alarm.heartbeat", "duration", "1m", "period of the heartbeat", 10**9, 86400 * 10**9),
+    _S(
+        "api.listen",
+        "text",
+        "",
+        "ADDRESS:PORT of the control API; empty: off; off this machine only with TLS (also --api)",
+    ),
+    _S("api.tls_cert", "text", "", "file with the certificate of the control API (PEM)"),
+    _S("api.tls_key", "text", "", "file with its key (PEM, without pass phrase, readable by bot4 only)"),
+    _S("api.hosts", "text", "", "further names by which the control API may be called, by commas"),
+    _S(
+        "egress.allow",
+        "text",
+        "",
+        "what a live run may reach besides its venue and its alarm channels: HOST or HOST:PORT, by commas",
+    ),
     _S("run.speed", "number", "180", "market seconds a second on paper (0: as fast as possible)", 0, 1e6),
     _S(
         "run.warmup",

@@ -20,6 +20,8 @@ GROUPS = {
     "journal": "Journal",
     "panel": "Control panel",
     "alarm": "Alarms",
+    "api": "Control API",
+    "egress": "Connections out",
     "run": "Paper trading",
     "live": "Live trading",
     "panic": "Panic conditions",

@@ -54,8 +54,19 @@ class PositionRow(TypedDict, total=False):
     target: float | None
 
 
+class Holdings(TypedDict):
+    """The open positions of a live run: how many, and what they are worth together in whole currency."""
+
+    count: int
+    value: float
+
+
 class Account(TypedDict, total=False):
-    """The account in whole currency; `day` and `total` are results after costs."""
+    """The account in whole currency; `day` and `total` are results after costs.
+
+    Of a live run it is as of the last close that was published: `as_of` says which (None: none yet), `next`
+    when the next figures come.
+    """
 
     equity: float | None
     total: float | None
@@ -64,7 +75,9 @@ class Account(TypedDict, total=False):
     realised: float | None
     fees: float | None
     funding: float | None
-    drawdown: float | None  # fraction of the peak
+    drawdown: float | None  # fraction of the peak, always of now
+    as_of: str | None
+    next: str
 
 
 class LimitRow(TypedDict, total=False):
@@ -112,7 +125,10 @@ class Snapshot(TypedDict, total=False):
     remaining_s: float | None
     market: list[MarketRow]
     signals: list[SignalRow]
-    positions: list[PositionRow]
+    positions: list[PositionRow]  # not of a live run
+    holdings: Holdings  # of a live run
+    link: dict[str, object]  # what a live run knows of its venue and its own orders there
+    breakers: dict[str, str]  # by name: closed, open, half_open
     account: Account
     limits: list[LimitRow]
     counters: Counters

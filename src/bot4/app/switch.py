@@ -1,4 +1,4 @@
-"""What a person and the machine can stop a run with: kill switch, inbox, panel; and whom the run tells."""
+"""What a person and the machine can stop a run with: kill switch, inbox, panel, API; and whom it tells."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bot4.app.alarms import Everywhere, alarms
+from bot4.app.api.listen import Listen, listen_of
+from bot4.app.api.server import ControlApi
+from bot4.app.api.server import Surroundings as Around
+from bot4.app.api.tokens import read_tokens, token_file
+from bot4.app.board import Board
 from bot4.app.commands.control import inbox_dir, run_name
 from bot4.app.commands.stop import control_dir, heartbeat_file
 from bot4.app.config import Config, key_dir
+from bot4.app.trail import Trail
+from bot4.model.codes_nb import R_OPERATOR
 from bot4.ports.alarm import Alarm
 from bot4.research.control import Operator
 from bot4.research.session import Session
@@ -31,6 +39,8 @@ class Controls:
     switch: KillSwitch
     inbox: Inbox
     panel: Panel | NoPanel
+    board: Board
+    trail: Trail
     _session: Session | None = None
     _operator: Operator | None = None
     _anchor: HourlyAnchor | None = field(default=None)
@@ -49,6 +59,7 @@ class Controls:
 
     def look(self) -> None:
         """Carry out what the operator asks, anchor what is due, show the mode on the panel."""
+        self.board.beat()
         if self._session is None or self._operator is None:
             return
         self._operator.look()
@@ -90,9 +101,39 @@ def operator_inbox() -> Iterator[Inbox]:
         inbox.close()
 
 
+def listening(settings: Config) -> Listen | None:
+    """Where the control API will listen; None: it is off. ConfigError when it must not be started so."""
+    tokens = read_tokens(token_file(key_dir())) if settings["api.listen"] else []
+    return listen_of(settings, tokens)
+
+
 @contextmanager
-def controls(settings: Config) -> Iterator[Controls]:
-    """Alarms, kill switch, inbox and panel for as long as a run lasts."""
+def control_api(
+    settings: Config, board: Board, switch: KillSwitch, trail: Trail, alarm: Alarm
+) -> Iterator[ControlApi | None]:
+    """The control API, where the settings ask for it; its address stands beside the run's stop file."""
+    listen = listening(settings)
+    if listen is None:
+        yield None
+        return
+
+    def stop(words: str) -> None:
+        switch.trip(R_OPERATOR, words)
+
+    api = ControlApi(listen, Around(token_file(key_dir()), board, stop, trail, alarm, SystemClock()))
+    api.start()
+    place = control_dir() / f"run-{os.getpid()}.api"
+    try:
+        place.write_text(f"{api.url}\n", encoding="utf-8")
+        yield api
+    finally:
+        place.unlink(missing_ok=True)
+        api.close()
+
+
+@contextmanager
+def controls(settings: Config, journal: Path) -> Iterator[Controls]:
+    """Alarms, kill switch, inbox, panel and API for as long as the run on `journal` lasts."""
     with ExitStack() as held:
         healthy = [True]
         alarm = held.enter_context(alarms(settings, lambda: healthy[0]))
@@ -103,4 +144,8 @@ def controls(settings: Config) -> Iterator[Controls]:
         held.callback(panel.close)
         if not panel.present and settings["panel.profile"] != "off":
             alarm.tell("warning", f"control panel: {panel.why}")
-        yield Controls(alarm, switch, inbox, panel)
+        trail = Trail(journal, SystemClock(), alarm)
+        held.callback(trail.close)
+        board = Board(switch, SystemClock())
+        held.enter_context(control_api(settings, board, switch, trail, alarm))
+        yield Controls(alarm, switch, inbox, panel, board, trail)

@@ -54,7 +54,12 @@ def _modes(account: AccountReport) -> list[Finding]:
         ),
     ]
     if account.can_withdraw is not None:
-        text = "no" if not account.can_withdraw else "the key may withdraw: make one that may not"
+        text = "no"
+        if account.can_withdraw:
+            text = (
+                "the key may withdraw, and whoever steals it takes the money: switch withdrawals off for it "
+                "at the venue, or make a key without that right"
+            )
         out.append(Finding("withdrawal right", not account.can_withdraw, text))
     return out
 

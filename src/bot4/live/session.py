@@ -99,6 +99,7 @@ class Figures:
     orders_sent: int = 0
     feed_breaks: int = 0
     venue: str = "unknown"  # the venue's grade, in words
+    breakers: dict[str, str] = field(default_factory=dict)  # state by name, of those that ever changed
     unanswered: int = 0  # questions about the account that got no answer yet
     cash_booked: int = 0  # money units that came or went outside trading
     shutdown: list[Taken] = field(default_factory=list)
@@ -397,6 +398,7 @@ class LiveSession:
         while True:
             p.switch.beat()
             self.figures.venue = p.watch.grade.name.lower()
+            self.figures.breakers = p.watch.breakers
             self._keep_lease()
             p.driver.timer(p.clock.now_ns())
             self.hand_over()

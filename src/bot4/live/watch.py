@@ -62,6 +62,7 @@ class Watch(Watcher):
     ) -> None:
         self.panic = Panic(limits)
         self.grade = Health.UNKNOWN
+        self.breakers: dict[str, str] = {}  # state by name, of those that ever changed
         self._driver = driver
         self._engine = driver.engine
         self._desk = desk
@@ -86,6 +87,7 @@ class Watch(Watcher):
 
     def changed(self, change: Change) -> None:
         """The breaker of the desk changed; the desk has told."""
+        self.breakers[change.breaker] = change.after.name.lower()
         self._note(
             {
                 "what": "breaker",

@@ -19,12 +19,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from bot4.model.errors import ConfigError, MissingExtra
 from bot4.ports.alarm import Level
 from bot4.ports.clock import Clock
 
 SECOND = 10**9
+_ABOUT = ("service_url", "setup_url", "app_url", "image_url")
+"""Fields of an apprise plugin that tell people about the service; no message goes there."""
 MOST_WAITING = 256
 KEPT = 512
 
@@ -36,6 +39,9 @@ class Channel(Protocol):
 
     def send(self, level: Level, text: str) -> None:
         """Deliver, or raise."""
+
+    def hosts(self) -> list[str]:
+        """Where it is known to connect to: HOST, HOST:PORT or addresses of the web."""
 
 
 class DeliveryFailed(Exception):
@@ -60,6 +66,27 @@ class AppriseChannel:
         """Deliver through apprise; DeliveryFailed says no more than the channel's kind."""
         if not self._apprise.notify(body=text, title=f"bot4 {level}", notify_type=self._kinds[level]):
             raise DeliveryFailed(f"channel {self.name} did not accept the message")
+
+    def hosts(self) -> list[str]:
+        """The hosts that apprise's plugin for it names, and the one in its address; secrets are left out."""
+        return list(dict.fromkeys(host for plugin in self._apprise for host in _hosts(plugin)))
+
+
+def _hosts(plugin: Any) -> list[str]:
+    found = [plugin.smtp_host] if getattr(plugin, "smtp_host", None) else []
+    kinds = [vars(kind) for kind in type(plugin).__mro__ if kind.__module__.startswith("apprise.plugins")]
+    for name, value in (pair for facts in (vars(plugin), *kinds) for pair in facts.items()):
+        if isinstance(value, str) and name not in _ABOUT and value.startswith(("http://", "https://")):
+            parts = urlsplit(value)
+            if parts.hostname and "{" not in parts.hostname:
+                found.append(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    host = getattr(plugin, "host", None)
+    # many services have a key in the place of a host; what looks like none is taken only for want of better
+    if isinstance(host, str) and host and (not found or host == "localhost" or "." in host or ":" in host):
+        port = getattr(plugin, "port", None)
+        bare = f"[{host}]" if ":" in host else host
+        found.append(f"{bare}:{port}" if port else bare)
+    return found
 
 
 def channels_of(file: Path) -> list[list[Channel]]:
@@ -146,6 +173,10 @@ class AlarmHub:
         self._wake.set()
         if self._thread is not None:
             self._thread.join(wait_s)
+
+    def hosts(self) -> list[str]:
+        """Where its channels are known to connect to."""
+        return [host for tier in self._tiers for channel in tier for host in channel.hosts()]
 
     def acknowledge(self) -> int:
         """A person has seen the critical alarms so far: they do not escalate. How many there were."""

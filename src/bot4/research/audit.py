@@ -78,10 +78,10 @@ def _lines(block: Block) -> Iterator[dict[str, Any]]:
         yield {
             "what": "run",
             "ts_ns": None,
-            **{k: rows[k] for k in ("kind", "strategy", "model", "settings")},
+            **{k: rows[k] for k in ("kind", "strategy", "model", "settings") if k in rows},
         }
     elif block.kind == port.NOTE:
-        yield {**rows, "ts_ns": int(rows["engine_ns"])}
+        yield {**rows, "ts_ns": int(rows["engine_ns" if "engine_ns" in rows else "wall_ns"])}
     elif block.kind == port.END:
         yield {"what": "end", "ts_ns": int(rows["limit"]), "state_hash": rows["summary"]["state_hash"]}
     elif block.kind == port.ORDERS:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bot4.app import bootstrap
 from bot4.app.alarms import hub_of
+from bot4.app.egress import alarm_places, fenced
 from bot4.model.errors import ConfigError, OperatorError
 
 
@@ -17,10 +18,13 @@ def test(*, config: Path | None, sets: list[str], as_json: bool) -> dict[str, An
         raise ConfigError("alarm.channels is not set: it names the file with the channels' addresses")
     hub = hub_of(settings)
     hub.tell("info", "a test of the alarm channels; nothing has happened")
-    hub.look()
+    blocked: list[str] = []
+    with fenced(alarm_places(settings, hub.hosts()), blocked.append):  # as in a live run
+        hub.look()
     told = hub.told[0]
     if told.failed:
-        raise OperatorError(f"alarm channels that did not deliver: {', '.join(told.failed)}")
+        lacks = f"; blocked: {', '.join(sorted(set(blocked)))}, name it in egress.allow" if blocked else ""
+        raise OperatorError(f"alarm channels that did not deliver: {', '.join(told.failed)}{lacks}")
     if as_json:
         return {"delivered": told.delivered}
     print(f"delivered by {', '.join(told.delivered)}; look whether it arrived")

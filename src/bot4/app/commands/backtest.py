@@ -50,6 +50,11 @@ def number(value: float | None, form: str = ",.2f") -> str:
     return "–" if value is None else format(value, form)
 
 
+def share(value: float | None) -> str:
+    """A fraction in percent; a dash where it is undefined."""
+    return "–" if value is None else f"{value * 100:.3f} %"
+
+
 def rows(d: dict[str, Any]) -> list[tuple[str, str]]:
     """The results as a table."""
     bounds = ""
@@ -57,10 +62,10 @@ def rows(d: dict[str, Any]) -> list[tuple[str, str]]:
         bounds = f" (pessimistic; {number(d['pnl_net_upper_bound'])} if every ambiguous bar had gone well)"
     lines = [
         ("net P&L after costs", number(d["pnl_net"]) + bounds),
-        ("return after costs", number(d["return_net"] * 100, ".3f") + " %"),
+        ("return after costs", share(d["return_net"])),
         ("equity", f"{number(d['equity_start'])} -> {number(d['equity_end'])}"),
         ("Sharpe (a year)", number(d.get("sharpe"))),
-        ("max drawdown", number((d.get("max_drawdown") or 0.0) * 100, ".3f") + " %"),
+        ("max drawdown", share(d.get("max_drawdown") or 0.0)),
         (
             "fees | funding | gap loss",
             f"{number(d['fees'])} | {number(d['funding'])} | {number(d['gap_loss'])}",

@@ -16,6 +16,7 @@ from bot4.model.codes_nb import MODE_NORMAL
 from bot4.model.errors import CallerError, OperatorError
 from bot4.safety.authority import GOOD_FOR_NS, PRIVATE, NotAuthorised, Release, new_keys, private_key, sign
 from bot4.safety.inbox import post
+from bot4.safety.strength import require_strong
 
 ANSWER_S = 15.0
 
@@ -84,15 +85,21 @@ def acknowledge(*, run: int | None, as_json: bool) -> dict[str, Any] | None:
 
 
 def passphrase(prompt: str) -> str:
-    """The passphrase of the operator's key: BOT4_RELEASE_PASSPHRASE, else asked for."""
+    """The passphrase of the operator's key: BOT4_RELEASE_PASSPHRASE, else asked for.
+
+    ConfigError when it is one that can be guessed: such a key protects nothing.
+    """
     given = os.environ.get("BOT4_RELEASE_PASSPHRASE")
-    return given if given is not None else getpass.getpass(prompt)
+    found = given if given is not None else getpass.getpass(prompt)
+    where = "BOT4_RELEASE_PASSPHRASE" if given is not None else "the passphrase"
+    require_strong(found, where)
+    return found
 
 
 def keys_new(*, as_json: bool) -> dict[str, Any] | None:
     """Make the pair of keys with which releases are signed."""
     folder = key_dir()
-    phrase = passphrase("passphrase for the new key (empty: none): ")
+    phrase = passphrase("passphrase for the new key: ")
     public = new_keys(folder, phrase)
     if as_json:
         return {"public": str(public), "private": str(folder / PRIVATE)}

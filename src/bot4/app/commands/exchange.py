@@ -22,6 +22,7 @@ from bot4.engine.feed import CHUNK, first_look
 from bot4.engine.intake import import_frames
 from bot4.model.errors import ConfigError, DataError
 from bot4.model.instrument import Instrument
+from bot4.safety.strength import require_strong
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.lake import Dataset
 from bot4.venues.served.errors import Product
@@ -78,6 +79,8 @@ def read_accounts(path: Path) -> list[OpenAccount]:
         secret = row.get("secret")
         if secret is not None and not isinstance(secret, str):
             raise ConfigError(f"{where}.secret: must be a text")
+        if secret is not None:
+            require_strong(secret, f"{where}.secret")
         balances = _amounts(f"{where}.balances", row.get("balances", {}))
         margin = _amounts(f"{where}.margin", row.get("margin", {}))
         found.append(OpenAccount(row["key"], secret, balances, margin))

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from bot4.app import bootstrap
 from bot4.app.alarms import alarms
 from bot4.app.commands.stop import control_dir, heartbeat_file
 from bot4.app.commands.trade import marker_of, open_venue
+from bot4.app.egress import Told, alarm_places, fenced, place_of
 from bot4.app.trading import writer_of
+from bot4.app.trail import Trail
 from bot4.execution.flatten import Flattener
 from bot4.model.errors import ConfigError, OperatorError, SafetyError
 from bot4.model.times import NS, duration_ns
@@ -265,6 +267,11 @@ def guard(
         watched(run_of(run)) as (process, heartbeat),
         alarms(settings, lambda: True) as alarm,
         bootstrap.new_journal(folder, settings) as journal,
+        closing(Trail(folder, SystemClock(), alarm)) as trail,
+        fenced(
+            [place_of(endpoint), *alarm_places(settings, alarm.hub.hosts())],
+            Told(trail, alarm, SystemClock()),
+        ),
     ):
         journal.append(port.META, {"kind": "guard", "run": process.pid, "venue": there.name})
         clock = SystemClock()

@@ -12,7 +12,7 @@ from bot4.app.commands.backtest import figures, rows
 from bot4.app.config import Config
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
-from bot4.app.switch import controls
+from bot4.app.switch import controls, listening
 from bot4.engine.feed import Feed, first_look
 from bot4.engine.intake import import_bars, import_frames
 from bot4.model.errors import ConfigError
@@ -119,6 +119,7 @@ def run(
     if frames and bars:
         raise ConfigError("name --frames or --bars, not both")
     settings = bootstrap.settings_of(config, sets, strategy)
+    listening(settings)  # what must not start is refused before anything is begun
     chosen = choose(settings["strategy.name"])
     loaded = load(model)
     duration = None if for_ is None else duration_ns(for_)
@@ -142,7 +143,9 @@ def run(
                 session, source = _generative(settings, chosen, loaded, seed, journal)
             session.driver.warm()
         anchor = HourlyAnchor(journal, SystemClock().now_ns())
-        document = _trade(session, source, settings, pace, duration, anchor, feed=feed, quiet=as_json)
+        document = _trade(
+            session, source, settings, pace, duration, anchor, feed=feed, folder=folder, quiet=as_json
+        )
         anchor.now(SystemClock().now_ns())
     document = {**figures(folder), **document, "journal": str(folder)}
     if as_json:
@@ -161,6 +164,7 @@ def _trade(
     anchor: HourlyAnchor,
     *,
     feed: Feed | None,
+    folder: Path,
     quiet: bool,
 ) -> dict[str, Any]:
     synthetic = feed is None
@@ -171,7 +175,7 @@ def _trade(
         speed=speed,
         duration_s=None if duration is None else duration / 1e9,
     )
-    with controls(settings) as control, LiveView(quiet=quiet) as view:
+    with controls(settings, folder) as control, LiveView(quiet=quiet) as view:
         control.attach(session, anchor)
         switch = control.switch
         paper = Paper(
@@ -182,7 +186,7 @@ def _trade(
             speed,
             settings["run.warmup"] if synthetic else 0,
             duration,
-            lambda now, up: view.update(observer.snapshot(now, up)),
+            lambda now, up: control.board.show(view.update, observer.snapshot(now, up)),
             control.look,
         )
         limit, why, seconds = paper.run()

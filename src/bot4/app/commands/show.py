@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -17,13 +18,14 @@ from bot4.model.codes_nb import ACT_NEW
 from bot4.model.errors import ConfigError
 from bot4.model.values import plain
 from bot4.ports import journal as port
+from bot4.research.closes import is_delayed, last_close, when
 from bot4.storage.journal import JournalReader
 
 MOST_ORDERS = 50
 
 
-def views_of(journal: Path) -> tuple[Plan, Views]:
-    """The plan and the projections of a journal."""
+def views_of(journal: Path, until: int | None = None) -> tuple[Plan, Views]:
+    """The plan and the projections of a journal, as of the instant `until` (ns UTC) if given."""
     plan = Plan.from_json(JournalReader(journal).meta()["plan"])
     mults = {k: int(i.grid.scaleb(plan.money_exp)) for k, i in enumerate(plan.instruments)}
     views = Views(mults)
@@ -34,7 +36,8 @@ def views_of(journal: Path) -> tuple[Plan, Views]:
         if block.kind == port.ORDERS:
             views.order_rows(block.payload[block.payload["action"] != ACT_NEW])
         else:
-            views.events(block.payload["event"])
+            told = block.payload["event"]
+            views.events(told if until is None else told[told["ts_local"] <= until])
     return plan, views
 
 
@@ -97,6 +100,8 @@ def _pnl(plan: Plan, views: Views) -> dict[str, Any]:
     }
 
 
+RESULTS = ("positions", "pnl")
+"""What is shown of a live run as of the last close."""
 WHAT: dict[str, Callable[[Plan, Views], Any]] = {"orders": _orders, "positions": _positions, "pnl": _pnl}
 
 
@@ -104,10 +109,17 @@ def show(*, what: str, journal: Path, as_json: bool) -> dict[str, Any] | None:
     """Show `what` (orders, positions, pnl) of the run in `journal`."""
     if what not in WHAT:
         raise ConfigError(f"bot4 show {what}: choose one of {', '.join(WHAT)}")
-    plan, views = views_of(journal)
+    meta, now = JournalReader(journal).meta(), time.time_ns()
+    late = what in RESULTS and is_delayed(meta)
+    plan, views = views_of(journal, last_close(now) if late else None)
     found = WHAT[what](plan, views)
+    told: dict[str, str | None] = {}
+    if late:
+        told = when(last_close(now) if int(meta["data"]["first"]) <= last_close(now) else None, now)
     if as_json:
-        return {what: found}
+        return {what: found, **told}
+    if told:
+        print(f"as of {told['as_of'] or 'no close yet'}; next figures {told['next']}")
     if isinstance(found, dict):
         found = [found]
     if not found:

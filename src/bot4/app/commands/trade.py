@@ -11,12 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot4.app import bootstrap
-from bot4.app.commands.backtest import figures, rows
+from bot4.app.board import Board
+from bot4.app.commands.backtest import rows
 from bot4.app.commands.stop import control_dir
 from bot4.app.config import Config, state_dir
+from bot4.app.egress import Told, alarm_places, fenced, place_of
 from bot4.app.live import LiveView
 from bot4.app.observer import Observer
-from bot4.app.switch import controls
+from bot4.app.switch import controls, listening
 from bot4.app.trading import Surroundings, Task, trade, warm
 from bot4.engine.live_frames import BinanceParsers
 from bot4.execution.desk import Desk
@@ -27,6 +29,9 @@ from bot4.model.times import NS, duration_ns
 from bot4.ports.alarm import Alarm
 from bot4.ports.secrets import ApiKey, FakeSecrets
 from bot4.ports.venue import Throttled
+from bot4.research.closes import RESULT, last_close, published, until
+from bot4.research.gather import read_record
+from bot4.research.metrics import summary_metrics
 from bot4.research.session import Session, choose, load
 from bot4.safety.killswitch import Trip
 from bot4.safety.marker import KillMarker, account_name
@@ -173,11 +178,24 @@ def notice(desk: Desk, live: Figures, now: int, steady: int) -> str:
     )
 
 
+def link(desk: Desk, live: Figures) -> dict[str, object]:
+    """The venue and our orders there, as plain values."""
+    return {
+        "health": live.venue,
+        "private_stream": "up" if desk.stream_up else "down",
+        "lag_ms": round(live.lag_ns / 1e6, 3),
+        "unknown_orders": sum(desk.unknown.values()),
+        "epoch": live.epoch,
+        "agreed_ns": live.reconciled_at or None,
+    }
+
+
 class Screen:
     """Feeds the live view from a session that does not exist yet when the view is opened."""
 
-    def __init__(self, view: LiveView, strategy: str, duration_s: float | None) -> None:
+    def __init__(self, view: LiveView, board: Board, strategy: str, duration_s: float | None) -> None:
         self._view = view
+        self._board = board
         self._strategy = strategy
         self._duration_s = duration_s
         self._observer: Observer | None = None
@@ -192,9 +210,10 @@ class Screen:
             )
         now = self._clock.now_ns()
         snapshot = self._observer.snapshot(now, (self._clock.monotonic_ns() - self._begin) / 1e9)
-        snapshot["mode"] = "live"
         snapshot["notice"] = notice(desk, live, now, self._clock.monotonic_ns())
-        self._view.update(snapshot)
+        snapshot["link"] = link(desk, live)
+        snapshot["breakers"] = dict(live.breakers)
+        self._board.show(self._view.update, snapshot)
 
 
 def trade_here(
@@ -214,6 +233,7 @@ def trade_here(
 ) -> dict[str, Any] | None:
     """Trade at `endpoint` until the time is up or the switch is raised."""
     settings = bootstrap.settings_of(config, sets, strategy)
+    listening(settings)  # what must not start is refused before anything is begun
     chosen = choose(settings["strategy.name"])
     duration = None if for_ is None else duration_ns(for_)
     folder = bootstrap.journal_folder(out, "live")
@@ -228,9 +248,16 @@ def trade_here(
         print(weight)
     with bootstrap.progress(as_json):
         warm(settings, chosen, len(named))
-    with controls(settings) as control, LiveView(quiet=as_json) as view:
+    with (
+        controls(settings, folder) as control,
+        LiveView(quiet=as_json) as view,
+        fenced(
+            [place_of(endpoint), *alarm_places(settings, control.alarm.hub.hosts())],
+            Told(control.trail, control.alarm, SystemClock()),
+        ),
+    ):
         control.switch.add_callback(mark_on_kill(marker, control.alarm))
-        screen = Screen(view, chosen.spec, None if duration is None else duration / 1e9)
+        screen = Screen(view, control.board, chosen.spec, None if duration is None else duration / 1e9)
         around = Surroundings(
             SystemClock(),
             control.alarm,
@@ -242,14 +269,28 @@ def trade_here(
             health=there.health.state,
         )
         document = asyncio.run(trade(there, task, around))
-    document = {**figures(folder), **document, "journal": str(folder), "weight": weight}
+    document = {**delayed(folder, document), "journal": str(folder), "weight": weight}
     if as_json:
         return document
     bootstrap.shown(
-        document, [*rows(document), *live_rows(document["live"]), ("ended by", document["ended_by"])]
+        document,
+        [
+            ("result as of", f"{document['as_of'] or 'no close yet'}; next figures {document['next']}"),
+            *rows(document),
+            *live_rows(document["live"]),
+            ("ended by", document["ended_by"]),
+        ],
     )
     print(f"\nnext: bot4 show positions {folder}   bot4 replay {folder} --verify")
     return None
+
+
+def delayed(folder: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """The end of a live run as it may be shown: counts as they are, the result as of the last close."""
+    record, now = read_record(folder), SystemClock().now_ns()
+    known = summary_metrics(until(record, last_close(now)))
+    told = {name: value for name, value in document.items() if name not in RESULT}
+    return {**known, **told, **published(record, now)}
 
 
 def live_rows(live: dict[str, Any]) -> list[tuple[str, str]]:

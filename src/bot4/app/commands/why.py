@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from bot4.app import bootstrap
 from bot4.model.errors import ConfigError
 from bot4.model.times import instant_ns
+from bot4.research.closes import is_delayed, last_close
 from bot4.research.why import explain_at, explain_order, explain_trade
 
 
@@ -27,10 +29,22 @@ def why(
         document = explain_trade(refold, trade)
     else:
         document = explain_at(refold, instant_ns(str(at)))
+    if is_delayed(refold.meta):
+        _withhold(document)
     if as_json:
         return document
     _print(document)
     return None
+
+
+def _withhold(document: dict[str, Any]) -> None:
+    """Of a live run: no result that is younger than the last close."""
+    close = last_close(time.time_ns())
+    if instant_ns(document["at"]) > close:
+        document["account"]["equity"] = None
+    trade = document.get("trade")
+    if trade is not None and instant_ns(trade["exit"]) > close:
+        trade["pnl_after_fees"] = None
 
 
 def _flat(table: Table, title: str, values: dict[str, Any]) -> None:
