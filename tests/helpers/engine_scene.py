@@ -43,6 +43,8 @@ CALM = (
     "risk.max_leverage=3",
     "safety.max_order_value=1000000",
     "safety.cooldown=0s",
+    "breaker.loss=50 %",
+    "breaker.losing_streak=1000",
 )
 """Limits so wide that they do not act, a venue without noise."""
 

@@ -66,6 +66,7 @@ SETS = (
     "live.settle_time=2s",
     "live.wind_down=2s",
     "panic.latency=1m",
+    "breaker.latency=1m",
     "panic.stale_after=1m",
 )
 STRATEGY = '''

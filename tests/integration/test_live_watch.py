@@ -46,8 +46,8 @@ async def test_a_venue_that_errs_gets_no_new_risk_and_the_screen_says_so(stack):
     async with stack.session(sets=["panic.error_rate=100 %", "live.check_interval=20ms"]) as live:
         await live.enter()
         await stack.fault("status", {"method": "GET"}, http=500, code=-1000, msg="oops")
-        await live.until(lambda: live.desk.blocked(stack.symbol) == c.R_VENUE, "the block")
-        assert stack.told("the venue is unhealthy", "critical")
+        await live.until(lambda: stack.told("the venue is unhealthy", "critical"), "the block")
+        assert live.desk.blocked(stack.symbol) in (c.R_VENUE, c.R_ERRORS)
         await live.until(lambda: live.figures.venue == "unhealthy", "the figure")
         assert "venue unhealthy" in notice(live.desk, live.figures, 0, 0)
         assert any(o.request.stop_price for o in stack.open_orders())  # the stop stands

@@ -18,6 +18,7 @@ from bot4.model import codes_nb as c
 from bot4.model.errors import ConfigError, SafetyError
 from bot4.model.events import EVENT_DTYPE
 from bot4.ports.venue import Capabilities, OrderRejected, StreamState, Unsupported, VenueUnreachable
+from bot4.safety.breaker import Breaker, Cause, Level, Rule, State
 from bot4.safety.gate import sealed
 
 D = Decimal
@@ -271,6 +272,34 @@ def test_f9_2_five_refusals_open_the_breaker():
         "breaker orders is OPEN", "breaker orders is HALF_OPEN", "breaker orders is CLOSED",
     ]  # fmt: skip
     assert "the venue refuses orders: funds; new risk stops for 60 s" in s.alarm.told[0][1]
+
+
+def test_half_open_breakers_of_the_session_let_one_order_at_a_time_through():
+    async def script(s):
+        gate = Breaker(Rule("latency", Level.VENUE, timeout_ns=10**9, successes_to_close=2))
+        s.desk.gate(PERP.symbol, [gate])
+        gate.trip(Cause.LATENCY, "slow", s.clock.monotonic_ns())
+        s.desk.hand_over(order_row(1))
+        s.desk.hand_over(stop_row(2))
+        await s.pass_time(0.5)
+        assert s.said("reject") == [(1, c.R_LATENCY)] and cid(2) in s.exchange.orders  # the stop passes
+        await s.pass_time(1)
+        s.desk.hand_over(np.concatenate([order_row(3, price=400_000), order_row(4, price=400_000)]))
+        await s.pass_time(0.5)
+        sent = [x for x in (3, 4) if cid(x) in s.exchange.orders]
+        assert sent == [3, 4], s.heard  # one after the other: the place is free when the answer is there
+        assert gate.state is State.HALF_OPEN and not gate.shut(s.clock.monotonic_ns())
+        gate.allow(s.clock.monotonic_ns())  # a probe that never answers
+        s.desk.hand_over(order_row(5, price=400_000))
+        await s.pass_time(0.5)
+        assert (5, c.R_LATENCY) in s.said("reject")
+        gate.sign(True, 0)
+        gate.sign(True, 0)
+        s.desk.hand_over(order_row(6, price=400_000))
+        await s.pass_time(0.5)
+        assert cid(6) in s.exchange.orders
+
+    play(script)
 
 
 def test_f9_5_nothing_of_new_risk_is_sent_when_a_lost_network_returns():

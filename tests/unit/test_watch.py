@@ -13,7 +13,7 @@ from desk_scene import order_row
 from virtual_time import run_virtual
 
 from bot4.live.chores import keep_dead_man, keep_rules
-from bot4.live.watch import CALM_NS, Watch
+from bot4.live.watch import Watch
 from bot4.model import codes_nb as c
 from bot4.model.events import EVENT_DTYPE, ORDER_DTYPE
 from bot4.ports.alarm import FakeAlarm
@@ -45,10 +45,16 @@ class FakeDesk:
     """Remembers what was stopped."""
 
     def __init__(self):
-        self.paused, self.stopped = {}, None
+        self.paused, self.stopped, self.gates = {}, None, {}
+
+    def gate(self, symbol, breakers):
+        self.gates[symbol] = breakers
 
     def pause(self, symbol, reason):
-        return self.paused.setdefault(symbol, reason) == reason
+        if symbol in self.paused:
+            return False
+        self.paused[symbol] = reason
+        return True
 
     def resume(self, symbol, reason):
         assert self.paused.pop(symbol) == reason
@@ -76,6 +82,10 @@ class Scene:
             SimpleNamespace(engine=engine, now=5), self.desk, [SYMBOL], self.switch, self.journal, self.clock,
             self.alarm, limits or Limits(), lambda: self.grade,
         )  # fmt: skip
+
+    @property
+    def breaker(self):
+        return self.watch.breakers.market(SYMBOL)
 
     def notes(self):
         return [payload for kind, payload in self.journal.blocks if kind == NOTE]
@@ -130,6 +140,26 @@ def test_staleness_of_what_is_quoted(scene):
     assert scene.switch.cause.reason == c.R_PANIC and "staleness" in scene.switch.cause.detail
 
 
+def test_silence_is_a_halt_within_a_tenth_of_a_second_of_the_limit(tmp_path):
+    """The timer of the watch, in virtual time."""
+    scene = Scene(tmp_path)
+
+    async def main(clock):
+        scene.clock.now_ns = scene.clock.monotonic_ns = clock.monotonic_ns
+        scene.watch._looked = clock.monotonic_ns()
+        scene.quote(600_000, 600_001)
+        scene.table[0]["purpose"], scene.table[0]["status"] = c.FOR_QUOTE, c.ST_WORKING
+        task = asyncio.ensure_future(scene.watch.run())
+        await asyncio.sleep(0.5)
+        assert not scene.switch.latched
+        while not scene.switch.latched:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        return clock.monotonic_ns()
+
+    assert run_virtual(main) <= 600 * MS
+
+
 def test_a_process_that_stood_still_judges_nothing_stale(scene):
     scene.quote(600_000, 600_001)
     scene.table[0]["purpose"], scene.table[0]["status"] = c.FOR_QUOTE, c.ST_WORKING
@@ -142,34 +172,121 @@ def test_a_process_that_stood_still_judges_nothing_stale(scene):
     assert not scene.switch.latched
 
 
-def test_a_wide_spread_pauses_its_symbol_until_it_was_calm(scene):
+def _widen(scene, times=1):
+    """A minute of a normal spread, then one that is three times it and a little."""
     for _ in range(61):
         scene.quote(1_000_000, 1_000_400)
         scene.clock.now += SECOND
+    for _ in range(times):
+        scene.quote(1_000_000, 1_001_202)
+
+
+def test_a_wide_spread_opens_the_breaker_of_its_symbol_until_it_was_calm(scene):
+    _widen(scene, 0)
     scene.quote(1_000_000, 1_001_200)  # three times the median, a little less by the middle
     assert scene.desk.paused == {}
     scene.quote(1_000_000, 1_001_202)
-    assert scene.desk.paused == {SYMBOL: c.R_PANIC} and not scene.switch.latched
+    assert scene.desk.paused == {SYMBOL: c.R_SPREAD} and not scene.switch.latched
     scene.quote(1_000_000, 1_001_202)
-    assert len(scene.notes()) == 1 and sum("paused" in t for _, t in scene.alarm.told) == 1
-    scene.clock.now += CALM_NS
+    assert len(scene.notes()) == 1 and len(scene.alarm.told) == 1
+    note = scene.notes()[0]
+    assert (note["breaker"], note["level"], note["scope"]) == (f"market {SYMBOL}", "position", SYMBOL)
+    assert (note["cause"], note["reason"], note["limit"]) == ("spread", "spread", pytest.approx(3))
+    assert note["value"] > 3 and note["until_ns"] == 5 + 300 * SECOND
+    scene.clock.now += 300 * SECOND - 1
     scene.watch.look()
-    assert scene.desk.paused == {SYMBOL: c.R_PANIC}
     scene.clock.now += 1
     scene.watch.look()
-    assert scene.desk.paused == {}
+    assert scene.desk.paused == {SYMBOL: c.R_SPREAD}  # the time-out is over, the last spread was wide
+    scene.quote(1_000_000, 1_000_400)
+    assert scene.breaker.state is State.HALF_OPEN and scene.desk.paused == {}
+    for _ in range(5):  # all within one second: one sign
+        scene.quote(1_000_000, 1_000_400)
+    assert scene.breaker.state is State.HALF_OPEN
+    for _ in range(2):
+        scene.clock.now += SECOND
+        scene.quote(1_000_000, 1_000_400)
+    assert scene.breaker.state is State.CLOSED
+    assert [(n["before"], n["after"]) for n in scene.notes()] == [
+        ("CLOSED", "OPEN"), ("OPEN", "HALF_OPEN"), ("HALF_OPEN", "CLOSED"),
+    ]  # fmt: skip
     scene.quote(0, 1_000_000)  # no book: refused as such, not a panic
     scene.quote(1_000_001, 1_000_000)
     assert scene.desk.paused == {}
 
 
-def test_what_the_desk_has_paused_for_another_reason_is_not_taken_over(scene):
+def test_a_wide_spread_while_half_open_opens_again(scene):
+    _widen(scene)
+    scene.clock.now += 300 * SECOND
+    scene.quote(1_000_000, 1_000_400)
+    assert scene.desk.paused == {}
+    scene.quote(1_000_000, 1_001_202)
+    assert scene.desk.paused == {SYMBOL: c.R_SPREAD} and scene.breaker.state is State.OPEN
+
+
+def test_what_the_desk_has_paused_for_another_reason_is_taken_over_when_that_is_over(scene):
     scene.desk.paused[SYMBOL] = c.R_RECONCILED
-    for _ in range(61):
-        scene.quote(1_000_000, 1_000_400)
-        scene.clock.now += SECOND
-    scene.quote(1_000_000, 1_002_000)
-    assert scene.desk.paused == {SYMBOL: c.R_RECONCILED} and scene.notes() == []
+    _widen(scene)
+    assert scene.desk.paused == {SYMBOL: c.R_RECONCILED} and scene.breaker.state is State.OPEN
+    del scene.desk.paused[SYMBOL]
+    scene.watch.look()
+    assert scene.desk.paused == {SYMBOL: c.R_SPREAD}
+
+
+def test_calls_that_fail_open_the_venues_breaker_and_those_of_its_symbols_in_the_same_instant(tmp_path):
+    scene = Scene(tmp_path, Limits(error_rate=1))
+    for _ in range(9):
+        scene.watch.called(False, MS, c.R_TIMEOUT)
+    assert scene.desk.paused == {}
+    scene.watch.called(False, MS, c.R_TIMEOUT)
+    assert scene.desk.paused == {SYMBOL: c.R_ERRORS} and not scene.switch.latched
+    assert [(n["breaker"], n["level"], n["cause"]) for n in scene.notes()] == [
+        ("errors", "venue", "error_rate"), (f"market {SYMBOL}", "position", "error_rate"),
+    ]  # fmt: skip
+    assert {n["wall_ns"] for n in scene.notes()} == {scene.clock.now}
+    errors = scene.watch.breakers.all["errors"]
+    scene.clock.now += 300 * SECOND
+    scene.watch.look()
+    assert errors.state is State.HALF_OPEN and scene.breaker.state is State.HALF_OPEN
+    scene.watch.called(False, MS, c.R_TIMEOUT)  # a probe fails
+    assert errors.state is State.OPEN and scene.desk.paused == {SYMBOL: c.R_ERRORS}
+    scene.clock.now += 300 * SECOND
+    scene.watch.look()
+    for _ in range(3):
+        scene.watch.called(True, MS)
+    assert errors.state is State.CLOSED
+
+
+def test_a_symbol_is_not_tried_before_its_venue(tmp_path):
+    scene = Scene(tmp_path, Limits(error_rate=1))
+    for _ in range(10):
+        scene.watch.called(False, MS, c.R_TIMEOUT)
+    scene.clock.now += 299 * SECOND
+    scene.watch.breakers.all["errors"].trip(Cause.ERROR_RATE, "again", scene.clock.now)
+    scene.clock.now += SECOND
+    scene.watch.look()
+    assert scene.breaker.state is State.OPEN
+
+
+def test_a_slow_venue_opens_its_breaker_before_it_is_a_panic(scene):
+    for _ in range(5):
+        scene.watch.called(True, 800 * MS - 1)
+    assert scene.desk.paused == {}
+    for _ in range(6):
+        scene.watch.called(True, 800 * MS)
+    assert scene.desk.paused == {SYMBOL: c.R_LATENCY} and not scene.switch.latched
+    assert scene.notes()[0]["cause"] == "latency"
+    latency = scene.watch.breakers.all["latency"]
+    scene.clock.now += 300 * SECOND  # no call in all that time
+    scene.watch.look()
+    scene.watch.look()
+    assert latency.state is State.HALF_OPEN and scene.desk.paused == {}
+    scene.watch.called(True, 399 * MS)
+    scene.watch.called(True, 500 * MS)  # says nothing: neither high nor low
+    scene.watch.called(True, 399 * MS)
+    assert latency.state is State.HALF_OPEN
+    scene.watch.called(True, 399 * MS)
+    assert latency.state is State.CLOSED
 
 
 def test_errors_of_the_venue_and_silence(scene):
@@ -191,7 +308,7 @@ def test_latency(scene):
     for _ in range(6):
         scene.watch.called(True, SECOND + 1)
     assert "latency" in scene.switch.cause.detail
-    assert len(scene.notes()) == 1  # once tripped, it is quiet
+    assert sum(n["what"] == "panic" for n in scene.notes()) == 1  # once tripped, it is quiet
 
 
 def test_an_unhealthy_venue_gets_no_new_risk_until_it_is_better(scene):
@@ -212,11 +329,12 @@ def test_an_unhealthy_venue_gets_no_new_risk_until_it_is_better(scene):
 
 def test_the_breakers_changes_are_journalled(scene):
     scene.watch.changed(
-        Change("orders", Level.VENUE, State.CLOSED, State.OPEN, Cause.API_ERRORS, "no money", 1)
+        Change("orders", Level.VENUE, State.CLOSED, State.OPEN, Cause.API_ERRORS, "no money", 1, "", 5, 5, 60)
     )
     assert scene.notes()[0] == {
-        "what": "breaker", "breaker": "orders", "before": "CLOSED", "after": "OPEN", "why": "no money",
-        "wall_ns": 10**12, "engine_ns": 5,
+        "what": "breaker", "breaker": "orders", "level": "venue", "scope": "venue", "before": "CLOSED",
+        "after": "OPEN", "cause": "api_errors", "reason": "breaker", "why": "no money", "value": 5, "limit": 5,
+        "until_ns": 65, "wall_ns": 10**12, "engine_ns": 5,
     }  # fmt: skip
 
 

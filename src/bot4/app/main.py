@@ -455,11 +455,11 @@ def config_sealed(sealed: SealedDir = Path("sealed"), as_json: Json = False) -> 
 
 @app.command()
 def show(
-    what: Annotated[str, typer.Argument(help="orders, positions or pnl.")],
+    what: Annotated[str, typer.Argument(help="orders, positions, pnl or breakers.")],
     journal: Annotated[Path, typer.Argument(help="Folder of a run's journal.")],
     as_json: Json = False,
 ) -> None:
-    """Show orders, positions or profit of a run, from its journal."""
+    """Show orders, positions, profit or breakers of a run, from its journal."""
     _run("show", "show", as_json, what=what, journal=journal)
 
 

@@ -14,6 +14,7 @@ GROUPS = {
     "quoter": "The quoting strategy",
     "risk": "Risk",
     "safety": "Safety and the gate",
+    "breaker": "Circuit breakers",
     "quality": "Quality of data",
     "fees": "Fees and funding",
     "venue": "The simulated venue",

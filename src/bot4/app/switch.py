@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from bot4.app.alarms import Everywhere, alarms
 from bot4.app.api.listen import Listen, listen_of
@@ -18,6 +21,7 @@ from bot4.app.commands.control import inbox_dir, run_name
 from bot4.app.commands.stop import control_dir, heartbeat_file
 from bot4.app.config import Config, key_dir
 from bot4.app.trail import Trail
+from bot4.engine.trips import trip_text
 from bot4.model.codes_nb import R_OPERATOR
 from bot4.ports.alarm import Alarm
 from bot4.research.control import Operator
@@ -49,6 +53,7 @@ class Controls:
         """Let the operator's words reach `session`; `anchor` its journal's head regularly."""
         self._session = session
         self._anchor = anchor
+        session.driver.heard = self._told
         self._operator = Operator(
             session,
             self.inbox,
@@ -56,6 +61,13 @@ class Controls:
             lambda text: self.alarm.tell("warning", text),
             self.alarm.hub.acknowledge,
         )
+
+    def _told(self, rows: np.ndarray[Any, Any]) -> None:
+        """Breakers of the engine changed."""
+        assert self._session is not None
+        symbols = [i.symbol for i in self._session.plan.instruments]
+        for row in rows:
+            self.alarm.tell(*trip_text(row, symbols))
 
     def look(self) -> None:
         """Carry out what the operator asks, anchor what is due, show the mode on the panel."""

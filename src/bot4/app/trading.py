@@ -23,6 +23,7 @@ from bot4.execution.preflight import Wanted
 from bot4.execution.settings import DeskSettings
 from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.agreement import balance_of
+from bot4.live.breakers import Thresholds
 from bot4.live.recovery import Recovered, recover
 from bot4.live.session import Figures, LiveSession, Parts, Rhythm
 from bot4.live.watch import Watch
@@ -344,11 +345,19 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         around.alarm,
         panic_limits(settings),
         around.health,
+        Thresholds(
+            spread_times=settings["panic.spread_times"],
+            latency_ns=settings["breaker.latency"],
+            error_rate=settings["breaker.error_rate"],
+            timeout_ns=settings["breaker.timeout"],
+            probes=settings["breaker.probes"],
+        ),
     )
     desk.watcher = watch
     desk.latch = around.switch.latch
     anchor = HourlyAnchor(started.journal, around.clock.now_ns())
     around.attach(session, anchor)
+    driver.heard = watch.tripped
     live = LiveSession(
         Parts(
             driver=driver,

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from bot4.engine.breakers_nb import trade_ended_nb
 from bot4.engine.decide_nb import cancel_intent_nb
 from bot4.engine.layout_nb import CK_ANOMALIES, CK_FILLS, CK_NOW, N_INTENTS
 from bot4.engine.parts_nb import ledger_of, orders_of, tradable_nb
@@ -75,9 +76,14 @@ def fill_nb(s: Any, events: np.ndarray, i: int, slot: int) -> None:
     if on_fill_nb(orders_of(s), e["x"], price, qty, e["y"], e["ts_local"], e["seq"]) < 0:
         s["clock"][CK_ANOMALIES] += 1
         return
+    account = s["account"][0]
+    ended = s["positions"][inst]["n_trades"]
+    total = account["gross_profit"] - account["gross_loss"]
     fill_costs_nb(s, inst, slot, int(np.int64(e["flags"])), price, qty)
     apply_fill_nb(ledger_of(s), s["spec"], inst, side, price, qty, e["y"], e["ts_local"])
     s["clock"][CK_FILLS] += 1
+    if s["positions"][inst]["n_trades"] != ended:
+        trade_ended_nb(s, inst, account["gross_profit"] - account["gross_loss"] - total)
     row = s["inst"][inst]
     after = s["positions"][inst]["qty"]
     if before == 0 and after != 0:

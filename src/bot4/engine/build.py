@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from bot4.engine import layout_nb as lay
-from bot4.engine.records import INST_DTYPE, PARAMS_DTYPE
+from bot4.engine.records import BREAKERS_CONTROL_DTYPE, INST_DTYPE, PARAMS_DTYPE
 from bot4.engine.state import Engine, engine_of, record_of
 from bot4.execution.state import new_orders
+from bot4.features.micro.toxicity_nb import FLOW_DTYPE
 from bot4.features.registry import by_name
 from bot4.features.state import full_mask, mask_for, new_book_features, new_features
 from bot4.features.update_nb import start_nb
 from bot4.ledger.state import new_ledger
 from bot4.market.bars import new_bars
 from bot4.market.book import new_book
+from bot4.model.codes_nb import BK_LOSS, BK_STRATEGY, BK_TOXIC, BK_VOLUME
 from bot4.model.errors import ConfigError
 from bot4.model.events import (
     DECISION_DTYPE,
@@ -26,6 +28,7 @@ from bot4.model.events import (
     INPUT_DTYPE,
     INTENT_DTYPE,
     ORDER_DTYPE,
+    TRIP_DTYPE,
 )
 from bot4.model.explain_nb import N_EXPLAIN
 from bot4.model.instrument import Instrument
@@ -33,6 +36,7 @@ from bot4.model.times import NS
 from bot4.model.values import Rate
 from bot4.quality.checks import new_quality
 from bot4.risk.state import default_params, new_risk
+from bot4.safety.breaker_nb import BREAKER_DTYPE
 from bot4.safety.state import gate_params, new_safety
 from bot4.signals.ml.trees_nb import TreeModel
 from bot4.signals.ta.votes_nb import N_VOTES
@@ -137,6 +141,7 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["quality_jump"] = settings["quality.outlier_move"]
     p["quality_confirm"] = 3
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
+    p["escalate"] = settings["breaker.escalate"]
     for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):
         if plan.strategy == "trend_cross":
             name = f"sma_{settings[key]}"
@@ -190,6 +195,30 @@ def specs(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     taker = Rate(round(settings["fees.taker"] * 1e8))
     bar_ns = 0 if plan.bars_recorded else plan.bar_ns
     return np.concatenate([i.record(plan.money_exp, maker, taker, bar_ns) for i in plan.instruments])
+
+
+def _breakers(settings: Settings, n: int) -> np.ndarray[Any, Any]:
+    """The engine's breakers at rest: three an instrument, then the strategy's (see `breakers_nb`).
+
+    A value that opened one lets it be tried again from four fifths of the threshold on, a loss from half.
+    """
+    rows = np.zeros(n * BK_STRATEGY + 1, BREAKER_DTYPE)
+    rows["timeout"] = settings["breaker.timeout"]
+    rows["probes"] = settings["breaker.probes"]
+    rows["needed"] = 3
+    rows["value"] = -np.inf
+    for kind, key, part in (
+        (BK_TOXIC, "breaker.toxicity", 0.8),
+        (BK_VOLUME, "breaker.volume", 0.8),
+        (BK_LOSS, "breaker.loss", 0.5),
+    ):
+        rows["high"][kind:-1:BK_STRATEGY] = settings[key]
+        rows["low"][kind:-1:BK_STRATEGY] = part * settings[key]
+    rows["high"][-1] = settings["breaker.losing_streak"]
+    rows["value"][-1] = 0.0
+    rows["low"][-1] = 0.0
+    rows["needed"][-1] = 1  # one won trade
+    return rows
 
 
 def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> Engine:
@@ -278,6 +307,10 @@ def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> Engine:
             "due": np.zeros(n + 1, np.int64),
             "wake": np.zeros(n + 1, np.int64),
             "verdicts": np.zeros(32, np.int64),
+            "flow": np.zeros(n, FLOW_DTYPE),
+            "breakers": _breakers(settings, n),
+            "breakers_control": np.zeros(1, BREAKERS_CONTROL_DTYPE),
+            "trips": np.zeros(RING, TRIP_DTYPE),
             "ints": np.zeros(8, np.int64),
             "floats": np.zeros(8, np.float64),
             "levels": np.zeros((4, 5), np.int64),

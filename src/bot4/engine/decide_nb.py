@@ -54,6 +54,7 @@ from bot4.model.codes_nb import (
     FOR_ENTRY,
     FOR_EXIT,
     MODE_NORMAL,
+    N_REASONS,
     OF_REDUCE_ONLY,
     R_BOOK_INVALID,
     R_MODE,
@@ -66,6 +67,7 @@ from bot4.model.codes_nb import (
     R_ZERO_SIZE,
     SELL,
     STATUS_OK,
+    STATUS_QUARANTINED,
     TIF_GTC,
     TYPE_MARKET,
 )
@@ -212,7 +214,9 @@ def data_reason_nb(s: Any, inst: int) -> int:
     p = s["params"][0]
     row = s["inst"][inst]
     if row["status"] != STATUS_OK:
-        return R_BOOK_INVALID
+        told = row["status_reason"]
+        quarantined = row["status"] == STATUS_QUARANTINED and 0 < told < N_REASONS
+        return int(told) if quarantined else R_BOOK_INVALID
     if p["stale_ns"] > 0 and s["clock"][CK_NOW] - row["last_ts"] > p["stale_ns"]:
         return R_STALE_DATA
     if p["needs_book"] == 1 and s["top"][inst]["quote_bid"] <= 0:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from bot4.engine.breakers_nb import breaker_reason_nb, take_probes_nb, watch_nb
 from bot4.engine.layout_nb import (
     CK_NOW,
     CK_ORDERS,
@@ -97,7 +98,9 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
             s["verdicts"],
         )
         s["verdicts"][n_verdicts] = R_UNKNOWN_ORDER if unknown_nb(orders_of(s), inst) > 0 else R_OK
-        n_verdicts += 1
+        watch_nb(s, inst, equity)
+        s["verdicts"][n_verdicts + 1] = breaker_reason_nb(s, inst)
+        n_verdicts += 2
     open_all = 0
     for k_inst in range(s["spec"].shape[0]):
         open_all += open_count_nb(orders_of(s), k_inst)
@@ -123,6 +126,8 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
     if reason != R_OK:
         return reason
     on_approved_nb(orders_of(s), slot)
+    if not reduce_only:
+        take_probes_nb(s, inst)
     n = s["n"][N_ORDERS]
     s["sent"][n] = s["table"][slot]
     s["n"][N_ORDERS] = n + 1

@@ -49,6 +49,8 @@ class Driver:
         self._native = native
         self._cold = cold
         self._keep_market = keep_market
+        self.heard: Callable[[np.ndarray[Any, Any]], None] | None = None
+        """Is told of changes of the engine's breakers (TRIP_DTYPE) once they are journalled."""
         self._inputs = _NO_INPUTS if inputs is None else inputs
         self._cur = np.zeros(loop.N_CURSOR, np.int64)
         self._cur[loop.CU_SIM] = int(inputs is None)
@@ -211,9 +213,12 @@ class Driver:
             (port.DECISIONS, "decisions", lay.N_DECISIONS),
             (port.ORDERS, "sent", lay.N_ORDERS),
             (port.EQUITY, "curve", lay.N_EQUITY),
+            (port.TRIPS, "trips", lay.N_TRIPS),
         ):
             if n[slot]:
                 self._journal.append(kind, core[ring][0][: n[slot]])
+                if kind == port.TRIPS and self.heard is not None:
+                    self.heard(core[ring][0][: n[slot]].copy())
                 n[slot] = 0
         self._cur[loop.CU_SENT] = 0
 

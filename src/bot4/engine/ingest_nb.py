@@ -15,6 +15,7 @@ from bot4.engine.layout_nb import (
 )
 from bot4.engine.parts_nb import bars_of, book_features_of, book_of, ledger_of, limits_of, quality_of
 from bot4.features.book_nb import update_quote_nb, update_trade_nb
+from bot4.features.micro.toxicity_nb import flow_quote_nb, flow_trade_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import apply_funding_nb, mark_nb
 from bot4.market.bars_nb import bar_clock_nb, bar_trade_nb
@@ -48,6 +49,7 @@ def quote_nb(s: Any, inst: int, ts: int) -> None:
     row = s["inst"][inst]
     row["mark"] = (bid + ask) >> 1
     mark_nb(ledger_of(s), inst, row["mark"])
+    flow_quote_nb(s["flow"][inst], ts, bid, top["quote_bid_qty"], ask, top["quote_ask_qty"])
     if s["params"][0]["use_book"] == 1:
         update_quote_nb(book_features_of(s), inst, ts, bid, top["quote_bid_qty"], ask, top["quote_ask_qty"])
 
@@ -98,6 +100,17 @@ def status_nb(inst_rows: np.ndarray, inst: int, flags: int) -> None:
 
 
 @kernel
+def told_nb(row: Any, status: int, reason: int) -> None:
+    """Take a status from outside. A pause does not hide a broken book, and its end does not mend one."""
+    ours = status == STATUS_QUARANTINED or status == STATUS_OK
+    known = row["status"] == STATUS_QUARANTINED or row["status"] == STATUS_OK
+    if ours and not known:
+        return
+    row["status"] = status
+    row["status_reason"] = reason
+
+
+@kernel
 def book_event_nb(s: Any, events: np.ndarray, i: int, inst: int, ts: int) -> None:
     """Fold a depth or quote event."""
     flags = fold_book_nb(book_of(s), events[i])
@@ -133,6 +146,7 @@ def trade_event_nb(s: Any, events: np.ndarray, i: int, inst: int, ts: int) -> No
     if s["top"][inst]["quote_bid"] <= 0:
         row["mark"] = price
         mark_nb(ledger_of(s), inst, price)
+    flow_trade_nb(s["flow"][inst], ts, price, e["qty"], buyer_maker)
     if s["params"][0]["use_book"] == 1:
         update_trade_nb(book_features_of(s), inst, ts, price, e["qty"], buyer_maker)
     if bar_trade_nb(bars_of(s), inst, e["ts_venue"], price, e["qty"], buyer_maker) > 0:
@@ -188,7 +202,7 @@ def market_event_nb(s: Any, events: np.ndarray, i: int) -> None:
         book_event_nb(s, events, i, inst, ts)
         return
     if kind == EV_STATUS:
-        row["status"] = e["x"]
+        told_nb(row, e["x"], e["y"])
         return
     verdict = check_nb(quality_of(s), limits_of(s), inst, e)
     if verdict != 0:
@@ -197,6 +211,7 @@ def market_event_nb(s: Any, events: np.ndarray, i: int) -> None:
         if kind == EV_DEPTH_HEAD or kind == EV_SNAPSHOT_HEAD:
             # its levels must still be folded, or the sequence would break; it is not traded on
             row["status"] = STATUS_QUARANTINED
+            row["status_reason"] = 0
         else:
             return
     row["last_ts"] = ts

@@ -28,6 +28,7 @@ N_WAKE = 5  # instruments whose bar a cold strategy must see
 N_RECORDED = 6  # inputs recorded
 N_LAST_REASON = 7
 N_LAST_ORDER = 8
+N_TRIPS = 9  # changes of breakers
 N_OUT = 16
 
 # fused row of an instrument (float64)

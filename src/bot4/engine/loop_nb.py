@@ -19,6 +19,7 @@ from bot4.engine.layout_nb import (
     N_EQUITY,
     N_ORDERS,
     N_RECORDED,
+    N_TRIPS,
     N_WAKE,
 )
 from bot4.engine.step_nb import step_nb
@@ -63,13 +64,14 @@ def no_strategy_nb(features: np.ndarray, book: np.ndarray, context: np.ndarray, 
 
 
 @kernel
-def rings_full_nb(n: np.ndarray, orders: int, decisions: int, equity: int, recorded: int) -> bool:
+def rings_full_nb(n: np.ndarray, orders: int, decisions: int, equity: int, recorded: int, trips: int) -> bool:
     """Whether any outgoing ring could overflow in the next step."""
     return bool(
         n[N_ORDERS] > orders - MARGIN
         or n[N_DECISIONS] > decisions - MARGIN
         or n[N_EQUITY] > equity - MARGIN
         or n[N_RECORDED] > recorded - MARGIN
+        or n[N_TRIPS] > trips - MARGIN
     )
 
 
@@ -138,11 +140,17 @@ def run_nb(
     n_items = order.shape[0]
     n_inputs = inputs.shape[0]
     simulated = cur[CU_SIM] == 1
-    room = (s["sent"].shape[0], s["decisions"].shape[0], s["curve"].shape[0], s["recorded"].shape[0])
+    room = (
+        s["sent"].shape[0],
+        s["decisions"].shape[0],
+        s["curve"].shape[0],
+        s["recorded"].shape[0],
+        s["trips"].shape[0],
+    )
     while True:
         if s["n"][N_WAKE] > 0:
             return WAKE
-        if rings_full_nb(s["n"], room[0], room[1], room[2], room[3]):
+        if rings_full_nb(s["n"], room[0], room[1], room[2], room[3], room[4]):
             return FULL
         i = cur[CU_LOCAL]
         market = events[i]["ts_local"] if i < n_events else FOREVER

@@ -29,6 +29,7 @@ PARAMS_DTYPE = np.dtype(
         ("quality_jump", "<f8"),
         ("quality_confirm", "<i8"),
         ("all_decisions", "<i8"),  # 1: every decision is handed to the journal
+        ("escalate", "<i8"),  # openings of breakers below that open the one above
     ]
 )
 """Engine settings, one row."""
@@ -38,6 +39,7 @@ INST_DTYPE = np.dtype(
         ("mark", "<i8"),  # ticks
         ("last", "<i8"),  # last trade or close, ticks
         ("status", "<i8"),  # STATUS_*
+        ("status_reason", "<i8"),  # R_* told with it, 0: none
         ("last_ts", "<i8"),  # local time of the last accepted event
         ("bars", "<i8"),
         ("entry_bar", "<i8"),  # bar count when the position was opened
@@ -62,3 +64,13 @@ INST_DTYPE = np.dtype(
     ]
 )
 """What the engine keeps of an instrument, a row each."""
+
+BREAKERS_CONTROL_DTYPE = np.dtype(
+    [
+        ("openings", "<i8"),  # of the strategy's breaker, since `since`
+        ("since", "<i8"),  # ns
+        ("streak", "<i8"),  # trades lost in a row
+        ("mode", "<i8"),  # MODE_* as last told
+    ]
+)
+"""What the breakers count, one row."""

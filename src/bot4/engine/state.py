@@ -27,6 +27,7 @@ OUTGOING = (
     "decisions",
     "curve",
     "recorded",
+    "trips",
     "due",
     "wake",
     "verdicts",

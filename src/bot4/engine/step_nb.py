@@ -10,6 +10,7 @@ import numpy as np
 
 from bot4.engine.account_nb import account_event_nb
 from bot4.engine.answers_nb import answer_nb
+from bot4.engine.breakers_nb import exhausted_nb, note_mode_nb, watch_all_nb
 from bot4.engine.decide_nb import act_nb, bar_closed_nb
 from bot4.engine.dispatch_nb import dispatch_nb
 from bot4.engine.ingest_nb import bars_clock_nb, market_event_nb
@@ -36,6 +37,8 @@ from bot4.model.codes_nb import (
     EV_UNKNOWN,
     EV_VIEW,
     MODE_EMERGENCY,
+    MODE_PAUSE,
+    R_BREAKER,
 )
 from bot4.safety.modes_nb import kill_nb
 
@@ -62,6 +65,9 @@ def timers_nb(s: Any) -> None:
     now = s["clock"][CK_NOW]
     bars_clock_nb(s, now)
     timer_nb(s)
+    watch_all_nb(s)
+    if exhausted_nb(s):
+        change_mode_nb(s, MODE_PAUSE, R_BREAKER, False)
     p = s["params"][0]
     if p["strategy"] == S_QUOTER and now >= s["clock"][CK_QUOTE]:
         for inst in range(s["spec"].shape[0]):
@@ -89,6 +95,7 @@ def fold_nb(s: Any, events: np.ndarray, i: int) -> bool:
         timers_nb(s)
     else:
         control_event_nb(s, events, i)
+    note_mode_nb(s)
     return True
 
 

@@ -243,6 +243,10 @@ class Desk:
         """Where stop and target of entries handed over from now on will be (ticks, 0: not known)."""
         self._plans[symbol] = Plan(max(stop, 0), max(target, 0))
 
+    def gate(self, symbol: str, breakers: Sequence[Breaker]) -> None:
+        """New risk on `symbol` also passes these; each order that is sent is a probe of those half open."""
+        self._by_symbol[symbol].gates = tuple(breakers)
+
     def pause(self, symbol: str, reason: int) -> bool:
         """Stop new risk on `symbol` until `resume`; False when something else has stopped it already."""
         lane = self._by_symbol[symbol]

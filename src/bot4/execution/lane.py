@@ -52,7 +52,7 @@ from bot4.ports.venue import (
     Unsupported,
     VenueError,
 )
-from bot4.safety.breaker import Breaker
+from bot4.safety.breaker import REASONS, Breaker, Cause
 from bot4.safety.gate import triggered
 
 
@@ -78,6 +78,7 @@ class Lane(OrderNews):
     ) -> None:
         super().__init__(index, book, settings, breaker, outbox, alarm, owner, done)
         self.polling = False
+        self.gates: tuple[Breaker, ...] = ()
         self._lookup = lookup
         self._locks = locks
         self._risk: deque[Tracked] = deque()
@@ -136,7 +137,22 @@ class Lane(OrderNews):
         self._risk.clear()
 
     def _risk_reason(self, now: int) -> int:
-        return self.blocked() or (R_BREAKER if self._breaker.shut(now) else R_OK)
+        return self.blocked() or (R_BREAKER if self._breaker.shut(now) else self._gate_reason(now))
+
+    def _gate_reason(self, now: int) -> int:
+        """The reason of the first of the session's breakers that is shut."""
+        for gate in self.gates:
+            if gate.shut(now):
+                return REASONS[gate.cause or Cause.MANUAL]
+        return R_OK
+
+    def _admit(self, now: int) -> int:
+        """Take the places of a probe in every breaker that is half open; R_OK, or why it may not begin."""
+        reason = self._risk_reason(now)
+        if reason == R_OK:
+            for breaker in (self._breaker, *self.gates):
+                breaker.allow(now)
+        return reason
 
     # --- to the venue ------------------------------------------------------------------------------------
     def next_ask(self, line: Line, now: int, wall: int) -> Ask | None:
@@ -198,7 +214,7 @@ class Lane(OrderNews):
             return R_OK
         if now - t.handed > self._settings.order_age_ns:
             return R_EXPIRED
-        return self._risk_reason(now) or (R_OK if self._breaker.allow(now) else R_BREAKER)
+        return self._admit(now)
 
     def _next_question(self, now: int) -> Ask | None:
         for t in self._live.values():
@@ -232,6 +248,9 @@ class Lane(OrderNews):
         if t is None:
             return
         t.busy = False
+        if ask.verb is Verb.SUBMIT and not t.reduce_only:
+            for gate in self.gates:  # the calls and the market give the signs; the place is free
+                gate.forget()
         if isinstance(answer, OrderReport):
             t.attempts = 0
             self._report(t, answer, now)

@@ -66,7 +66,7 @@ def _lose_quote_nb(s: Any, out: np.ndarray[Any, Any]) -> None:
 
 
 @kernel
-def _order_flow_nb(s: Any, bid: int, bid_qty: int, ask: int, ask_qty: int) -> float:
+def order_flow_nb(s: Any, bid: int, bid_qty: int, ask: int, ask_qty: int) -> float:
     """Order flow of one change of the best quotes, in lots.
 
     Cont, Kukanov and Stoikov, "The price impact of order book events", 2014, eq. 4: what a higher
@@ -125,7 +125,7 @@ def update_quote_nb(
     out[B_MICROPRICE] = bid + spread * (bid_qty / size)
     out[B_IMBALANCE_1] = (bid_qty - ask_qty) / size
     if s["quotes"] > 0:
-        flow = _order_flow_nb(s, bid, bid_qty, ask, ask_qty)
+        flow = order_flow_nb(s, bid, bid_qty, ask, ask_qty)
         _quote_moments_nb(s, out, _fade_nb(ts - s["ts"]), flow, mid / s["mid"] - 1.0)
     s["mid"] = mid
     s["quotes"] += 1

@@ -398,7 +398,7 @@ class LiveSession:
         while True:
             p.switch.beat()
             self.figures.venue = p.watch.grade.name.lower()
-            self.figures.breakers = p.watch.breakers
+            self.figures.breakers = p.watch.states
             self._keep_lease()
             p.driver.timer(p.clock.now_ns())
             self.hand_over()

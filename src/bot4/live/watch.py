@@ -1,7 +1,8 @@
 """The session's watch: panic conditions, the venue's health, and what its breaker did, told and journalled.
 
     a condition of the whole   the kill switch is tripped: cancel, flatten, end
-    one of a symbol            new risk there is paused, until nothing was seen for `CALM_NS`
+    one source is stale        new risk on its symbol is paused, until nothing was seen for `CALM_NS`
+    a breaker opens            new risk there is paused (see `breakers`), until probes were good
     the venue is unhealthy     new risk everywhere is refused, until its grade is better
 
 Errors are answers that were lost or that the venue itself did not understand. That no connection can be
@@ -11,6 +12,7 @@ made, or that the venue says it is in maintenance, is no error of its: the desk'
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +20,11 @@ from typing import Any
 import numpy as np
 
 from bot4.engine.live import LiveDriver
+from bot4.engine.trips import trip_document, trip_text
 from bot4.execution.desk import Desk
 from bot4.execution.watcher import Watcher
+from bot4.live.breakers import SessionBreakers, Thresholds
+from bot4.model import names
 from bot4.model.codes_nb import (
     EV_FILL,
     FOR_QUOTE,
@@ -34,7 +39,7 @@ from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.journal import Journal
-from bot4.safety.breaker import Change
+from bot4.safety.breaker import REASONS, Change, State
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.panic import Limits, Panic, Seen
 from bot4.venues.health import Health
@@ -59,10 +64,11 @@ class Watch(Watcher):
         alarm: Alarm,
         limits: Limits,
         health: Callable[[], Health] | None,
+        thresholds: Thresholds | None = None,
     ) -> None:
         self.panic = Panic(limits)
         self.grade = Health.UNKNOWN
-        self.breakers: dict[str, str] = {}  # state by name, of those that ever changed
+        self.states: dict[str, str] = {}  # of breakers that ever changed: state by name and scope
         self._driver = driver
         self._engine = driver.engine
         self._desk = desk
@@ -75,6 +81,7 @@ class Watch(Watcher):
         self._sent: OrderedDict[int, float] = OrderedDict()  # order id: price at its decision, in ticks
         self._paused: dict[str, int] = {}  # symbol: when the condition was last seen
         self._looked = clock.monotonic_ns()
+        self.breakers = SessionBreakers(thresholds or Thresholds(), symbols, desk, self._breaker_changed)
 
     # --- what happens --------------------------------------------------------------------------------------
     def called(self, good: bool, took_ns: int, reason: int = 0) -> None:
@@ -82,21 +89,46 @@ class Watch(Watcher):
         now = self._clock.monotonic_ns()
         if good or reason not in SILENCE:
             self._act(self.panic.call(good, now))
+            self.breakers.called(good, now)
         if good:
             self._act(self.panic.latency(took_ns, now))
+            self.breakers.round_trip(self.panic.median_latency(now), took_ns, now)
 
     def changed(self, change: Change) -> None:
         """The breaker of the desk changed; the desk has told."""
-        self.breakers[change.breaker] = change.after.name.lower()
+        self.states[f"{change.breaker} {change.scope or 'venue'}"] = change.after.name.lower()
+        until = self._driver.now + change.wait_ns if change.wait_ns else None
         self._note(
             {
                 "what": "breaker",
                 "breaker": change.breaker,
+                "level": change.level.value,
+                "scope": change.scope or "venue",
                 "before": change.before.name,
                 "after": change.after.name,
+                "cause": None if change.cause is None else change.cause.value,
+                "reason": None if change.cause is None else names.reason(REASONS[change.cause]),
                 "why": change.detail,
+                "value": change.value if math.isfinite(change.value) else None,
+                "limit": change.limit if math.isfinite(change.limit) else None,
+                "until_ns": until,
             }
         )
+
+    def _breaker_changed(self, change: Change) -> None:
+        """One of the session's breakers changed: told here."""
+        opened = change.after is State.OPEN
+        rest = f"; new risk stops for {change.wait_ns / 1e9:g} s at least" if opened else ""
+        text = f"breaker {change.breaker} is {change.after.name}: {change.detail}{rest}"
+        self._alarm.tell("critical" if opened else "warning", text)
+        self.changed(change)
+
+    def tripped(self, rows: np.ndarray[Any, Any]) -> None:
+        """Breakers of the engine changed; they are in the journal."""
+        for row in rows:
+            self._alarm.tell(*trip_text(row, self._symbols))
+            told = trip_document(row, self._symbols)
+            self.states[f"{told['breaker']} {told['scope']}"] = told["after"]
 
     def sent(self, rows: np.ndarray[Any, Any]) -> None:
         """Orders are handed over: the price at their decision is the mark, of a stop its own price."""
@@ -124,7 +156,8 @@ class Watch(Watcher):
             if (
                 top["quote_bid"] > 0 and top["quote_ask"] > top["quote_bid"]
             ):  # else the book is refused as such
-                self._act(self.panic.spread(symbol, float(top["quote_bid"]), float(top["quote_ask"]), now))
+                bid, ask = float(top["quote_bid"]), float(top["quote_ask"])
+                self.breakers.spread(symbol, self.panic.spread_times(symbol, bid, ask, now), now)
 
     # --- the timer -----------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -148,6 +181,9 @@ class Watch(Watcher):
                 del self._paused[symbol]
                 self._desk.resume(symbol, R_PANIC)
                 self._alarm.tell("info", f"{symbol}: calm for {CALM_NS / 1e9:g} s; new risk is allowed again")
+        if self.panic.median_latency(now) != self.panic.median_latency(now):
+            self.breakers.no_round_trip(now)
+        self.breakers.look(now)
         self._look_at_health()
 
     def _quoting(self) -> set[str]:

@@ -96,6 +96,18 @@ STATUS_CROSSED = 3
 STATUS_QUARANTINED = 4
 STATUS_DISCONNECTED = 5
 
+# --- circuit breakers --------------------------------------------------------
+BREAKER_CLOSED = 0
+BREAKER_OPEN = 1
+BREAKER_HALF_OPEN = 2
+
+# breakers of the engine: three an instrument, one of the strategy
+BK_TOXIC = 0
+BK_VOLUME = 1
+BK_LOSS = 2
+BK_STRATEGY = 3
+BK_SYSTEM = 4  # the control modes: no breaker, but told like one; before and after are MODE_*
+
 # --- reasons: refusals, cancels, mode changes, decisions ---------------------
 R_OK = 0
 # gate and safety
@@ -144,6 +156,14 @@ R_LEVERAGE = 44
 R_TURNOVER = 45
 R_FUNDS = 46  # the venue says that the balance does not suffice
 R_BREAKER = 47
+# breakers that are open
+R_TOXIC_FLOW = 48
+R_VOLUME = 49  # volume far from the usual
+R_SPREAD = 50  # spread far from the usual
+R_LATENCY = 51
+R_ERRORS = 52  # calls to the venue fail too often
+R_LOSS = 53  # a position lost too much
+R_LOSING = 54  # the strategy lost too often in a row
 # causes of closing, cancelling or changing mode
 R_SIGNAL = 64
 R_STOP_LOSS = 65

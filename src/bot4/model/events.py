@@ -100,6 +100,23 @@ DECISION_DTYPE = np.dtype(
 )
 """One decision, taken or not taken, 96 bytes."""
 
+TRIP_DTYPE = np.dtype(
+    [
+        ("ts", "<i8"),
+        ("pos", "<i8"),  # events folded before it
+        ("value", "<f8"),  # what was measured last
+        ("limit", "<f8"),  # at which it opens
+        ("until", "<i8"),  # ns; while open: not tried again before
+        ("instrument", "<i2"),  # -1: the whole strategy
+        ("kind", "u1"),  # BK_*
+        ("before", "u1"),  # BREAKER_*; of BK_SYSTEM: MODE_*
+        ("after", "u1"),
+        ("spare", "u1"),
+        ("reason", "<u2"),  # R_*
+    ]
+)
+"""A breaker of the engine, or the control mode, went from one state to another, 48 bytes."""
+
 EQUITY_DTYPE = np.dtype(
     [
         ("ts", "<i8"),

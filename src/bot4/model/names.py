@@ -19,6 +19,7 @@ ORDER_STATES = _table("ST_")
 ORDER_TYPES = _table("TYPE_")
 PURPOSES = _table("FOR_")
 TIFS = _table("TIF_")
+BREAKERS = _table("BREAKER_")
 SIDES = {c.BUY: "buy", c.SELL: "sell", 0: "none"}
 
 

@@ -15,6 +15,7 @@ EQUITY = 6  # EQUITY_DTYPE
 END = 7  # json: counts, state hash, summary
 COMMIT = 8  # COMMIT_DTYPE: everything before it belongs together; live runs act on nothing later
 NOTE = 9  # json: an audit record: who asked for what, and what became of it
+TRIPS = 10  # TRIP_DTYPE: changes of the engine's circuit breakers
 
 JSON_KINDS = (META, END, NOTE)
 
@@ -28,6 +29,7 @@ BLOCK_NAMES = {
     END: "end",
     NOTE: "note",
     COMMIT: "commit",
+    TRIPS: "trips",
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from bot4.engine import layout_nb as lay
 from bot4.engine.build import Plan
+from bot4.engine.trips import standing
 from bot4.ledger.ledger_nb import equity_nb
 from bot4.model import codes_nb as c
 from bot4.model import names
@@ -20,6 +21,7 @@ from bot4.ports import journal as port
 from bot4.research.gather import read_record
 from bot4.research.replay import Refold
 from bot4.research.session import Session
+from bot4.research.trips import session_breakers
 from bot4.signals.ta.votes_nb import VOTE_NAMES
 from bot4.storage.journal import JournalReader
 
@@ -129,6 +131,21 @@ def explain_at(refold: Refold, ts: int) -> dict[str, Any]:
         "last_change": last,
         "instruments": [_look(session, k) for k in range(len(session.plan.instruments))],
         "account": _account(session),
+        "breakers": _breakers(refold, session, ts, last),
+    }
+
+
+def _breakers(
+    refold: Refold, session: Session, ts: int, last: dict[str, Any] | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Breakers that were not closed at `ts`, and those of them that the last decision was refused by."""
+    symbols = [i.symbol for i in session.plan.instruments]
+    found = [b for b in standing(session.engine, symbols) if b["state"] != "closed"]
+    found += session_breakers(refold.counted(), ts)
+    refused = last is not None and last["outcome"] == "refused"
+    return {
+        "not_closed": found,
+        "refused_the_last_decision": [b for b in found if refused and last and b["reason"] == last["reason"]],
     }
 
 

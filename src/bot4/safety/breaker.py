@@ -1,4 +1,4 @@
-"""Circuit breakers: one state machine for calls that fail and for values that leave their range.
+"""Circuit breakers: one machine (`breaker_nb`) for calls that fail and for values that leave their range.
 
     CLOSED     work passes; failures are counted
     OPEN       nothing passes until the time-out is over
@@ -9,7 +9,7 @@ There is no way from OPEN to CLOSED but through HALF_OPEN. A breaker opens when 
 - `errors_to_open` failures within `window_ns`;
 - the error rate is above `rate` with probability `confidence`, by the Beta-binomial posterior with a uniform
   prior, so that five failures in ten calls do not open a breaker on a rate of one half by chance;
-- a value reached `high` (it closes again only at `low` or below: hysteresis);
+- a value reached `high` (it is tried again, and closes, only at `low` or below: hysteresis);
 - somebody tripped it, with a reason; or a breaker it depends on opened.
 
 `rate` is tuned downwards while all is well: the posterior of the healthy error rate, over a bounded number of
@@ -26,8 +26,31 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Any
 
+import numpy as np
+
+from bot4.model.codes_nb import (
+    R_BREAKER,
+    R_ERRORS,
+    R_LATENCY,
+    R_LOSS,
+    R_OPERATOR,
+    R_SPREAD,
+    R_TOXIC_FLOW,
+    R_VOLUME,
+)
 from bot4.model.errors import ConfigError
+from bot4.safety.breaker_nb import (
+    BREAKER_DTYPE,
+    admit_nb,
+    forget_nb,
+    half_open_nb,
+    measure_nb,
+    pass_nb,
+    shut_nb,
+    trip_nb,
+)
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -39,6 +62,9 @@ class State(IntEnum):
     CLOSED = 0
     OPEN = 1
     HALF_OPEN = 2
+
+
+_STATES = tuple(State)
 
 
 class Level(StrEnum):
@@ -63,9 +89,26 @@ class Cause(StrEnum):
     MANUAL = "manual"
 
 
+REASONS = {
+    Cause.ERROR_RATE: R_ERRORS,
+    Cause.LATENCY: R_LATENCY,
+    Cause.TOXIC_FLOW: R_TOXIC_FLOW,
+    Cause.SPREAD: R_SPREAD,
+    Cause.VOLUME: R_VOLUME,
+    Cause.API_ERRORS: R_BREAKER,
+    Cause.RISK_LIMIT: R_LOSS,
+    Cause.MANUAL: R_OPERATOR,
+}
+"""With what reason new risk is refused while a breaker is open because of this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Settings of one breaker. Without `high` it watches no value."""
+    """Settings of one breaker. Without `high` it watches no value.
+
+    `errors_to_open` 0: failures are not counted, only their rate is judged.
+    `scope` is what it stands for: a symbol, a venue, or "" for all.
+    """
 
     name: str
     level: Level
@@ -83,12 +126,15 @@ class Rule:
     low: float | None = None
     value_cause: Cause = Cause.LATENCY
     depends_on: tuple[str, ...] = ()
+    scope: str = ""
 
     def __post_init__(self) -> None:
-        counts = ("errors_to_open", "window_ns", "timeout_ns", "probes", "successes_to_close", "min_calls")
+        counts = ("window_ns", "timeout_ns", "probes", "successes_to_close", "min_calls")
         for name in counts:
             if getattr(self, name) < 1:
                 raise ConfigError(f"breaker {self.name}: {name} must be at least 1")
+        if self.errors_to_open < 0:
+            raise ConfigError(f"breaker {self.name}: errors_to_open must not be negative")
         if not 0.0 < self.rate_floor <= self.rate < 1.0 or not 0.5 <= self.confidence < 1.0:
             raise ConfigError(
                 f"breaker {self.name}: need 0 < rate_floor <= rate < 1 and confidence in [0.5, 1)"
@@ -101,7 +147,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One transition, for the journal and for `bot4 why`. `ts` in ns of the caller's clock."""
+    """One transition, for the journal and for `bot4 why`. `ts` in ns of the caller's clock.
+
+    `value` against `limit` is what was measured, NaN where it is no number; `wait_ns`: how long it is open.
+    """
 
     breaker: str
     level: Level
@@ -110,6 +159,10 @@ class Change:
     cause: Cause | None
     detail: str
     ts: int
+    scope: str = ""
+    value: float = math.nan
+    limit: float = math.nan
+    wait_ns: int = 0
 
 
 def tail(failures: int, successes: int, rate: float) -> float:
@@ -133,49 +186,66 @@ class Breaker:
 
     rule: Rule
     tell: Callable[[Change], None] = lambda change: None
-    state: State = State.CLOSED
     cause: Cause | None = None
     detail: str = ""
-    opened_ns: int = 0
     _calls: deque[tuple[int, bool]] = field(default_factory=deque)
     _healthy: deque[bool] = field(default_factory=deque)
-    _probing: int = 0
-    _passed: int = 0
+    _rows: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(1, BREAKER_DTYPE))
+    _seen: tuple[float, float] = (math.nan, math.nan)  # what was measured last, against what
 
     def __post_init__(self) -> None:
-        self._healthy = deque(maxlen=self.rule.remembered)
+        rule, row = self.rule, self._rows[0]
+        self._healthy = deque(maxlen=rule.remembered)
+        row["timeout"], row["probes"], row["needed"] = rule.timeout_ns, rule.probes, rule.successes_to_close
+        row["value"] = -math.inf
+        self._state = self._rows["state"]
+        row["high"] = math.nan if rule.high is None else rule.high
+        row["low"] = math.nan if rule.low is None else rule.low
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        return _STATES[int(self._state[0])]
+
+    @property
+    def opened_ns(self) -> int:
+        """When it opened last, or its time-out began anew."""
+        return int(self._rows[0]["opened"])
 
     def allow(self, now: int) -> bool:
         """Whether one piece of work may begin now; a probe that is let through is recorded or forgotten."""
-        if self.shut(now):
-            return False
-        if self.state is State.OPEN:
-            self._probing = self._passed = 0
-            self._become(State.HALF_OPEN, self.cause, "time-out is over", now)
-        if self.state is State.HALF_OPEN:
-            self._probing += 1
-        return True
+        before = self.state
+        admitted = bool(admit_nb(self._rows, 0, now))
+        if self.state is not before:
+            self._changed(before, self.cause, "time-out is over", now)
+        return admitted
 
     def shut(self, now: int) -> bool:
         """Whether `allow` would refuse now; asks without taking a probe's place."""
-        if self.state is State.OPEN:
-            return now - self.opened_ns < self.rule.timeout_ns
-        return self.state is State.HALF_OPEN and self._probing >= self.rule.probes
+        return bool(shut_nb(self._rows, 0, now))
+
+    def try_again(self, now: int) -> None:
+        """Be half open once the time-out is over, without work that asks: signs come by themselves."""
+        if half_open_nb(self._rows, 0, now):
+            self._changed(State.OPEN, self.cause, "time-out is over", now)
 
     def forget(self) -> None:
         """A piece of work that was let through came to nothing: it says nothing, another may probe."""
-        self._probing = max(0, self._probing - 1)
+        forget_nb(self._rows, 0)
 
     def record(self, good: bool, now: int, cause: Cause = Cause.API_ERRORS, detail: str = "") -> None:
         """What became of a piece of work. Late answers of an open breaker change nothing."""
         if self.state is State.HALF_OPEN:
-            self._probing = max(0, self._probing - 1)
+            self.forget()
+        self.sign(good, now, cause, detail)
+
+    def sign(self, good: bool, now: int, cause: Cause = Cause.API_ERRORS, detail: str = "") -> None:
+        """A good or a bad sign from work that asked nobody; otherwise as `record`."""
+        if self.state is State.HALF_OPEN:
             if not good:
                 self._open(cause, detail or "a probe failed", now)
-            else:
-                self._passed += 1
-                if self._passed >= self.rule.successes_to_close:
-                    self._close(now)
+            elif pass_nb(self._rows, 0):
+                self._close(now)
         elif self.state is State.CLOSED:
             self._count(good, now, cause, detail)
 
@@ -189,48 +259,67 @@ class Breaker:
         if good:
             return
         bad = sum(1 for _, fine in calls if not fine)
-        if bad >= self.rule.errors_to_open:
+        if 0 < self.rule.errors_to_open <= bad:
+            self._seen = (float(bad), float(self.rule.errors_to_open))
             self._open(cause, detail or f"{bad} errors in {self.rule.window_ns / 1e9:g} s", now)
         elif len(calls) >= self.rule.min_calls:
             rate = self.tuned_rate()
             if tail(bad, len(calls) - bad, rate) > self.rule.confidence:
+                self._seen = (bad / len(calls), rate)
                 text = f"error rate above {rate:.0%}: {bad} of {len(calls)} calls"
                 self._open(Cause.ERROR_RATE, detail or text, now)
 
     def tuned_rate(self) -> float:
-        """The rate at which it opens now: ten times the healthy posterior mean, within its hard bounds."""
+        """The rate at which it opens now: ten times the healthy posterior mean, within its hard bounds.
+
+        More good calls never raise it, more bad ones never lower it.
+        """
         bad = sum(1 for fine in self._healthy if not fine)
         mean = (1 + bad) / (2 + len(self._healthy))
         return min(self.rule.rate, max(self.rule.rate_floor, 10.0 * mean))
 
-    def measure(self, value: float, now: int) -> None:
+    def measure(self, value: float, now: int, detail: str = "") -> None:
         """A watched value. One that is not a number opens: it cannot be judged."""
-        high, low = self.rule.high, self.rule.low
-        if high is None or low is None:
+        high = self.rule.high
+        if high is None:
             raise ConfigError(f"breaker {self.rule.name} watches no value")
-        if not value < high:
-            if self.state is not State.OPEN:
-                self._open(self.rule.value_cause, f"{value:g} reached {high:g}", now)
-        elif self.state is State.HALF_OPEN and value <= low:
-            self.record(True, now)
+        before = self.state
+        if not measure_nb(self._rows, 0, value, 0, now):
+            return
+        self._seen = (value, high)
+        if self.state is State.OPEN:
+            self._changed(before, self.rule.value_cause, detail or f"{value:g} reached {high:g}", now)
+        elif self.state is State.HALF_OPEN:
+            self._changed(before, self.cause, "time-out is over", now)
+        else:
+            self._close(now)
 
     def trip(self, cause: Cause, detail: str, now: int) -> None:
         """Open it now; an open one starts its time-out anew."""
+        self._seen = (math.nan, math.nan)
         self._open(cause, detail, now)
 
     def _open(self, cause: Cause, detail: str, now: int) -> None:
-        self.opened_ns = now
+        before = self.state
         self._calls.clear()
-        self._become(State.OPEN, cause, detail, now)
+        if trip_nb(self._rows, 0, 0, now):
+            self._changed(before, cause, detail, now)
+        else:
+            self.cause, self.detail = cause, detail
 
     def _close(self, now: int) -> None:
         self._calls.clear()
-        self._become(State.CLOSED, None, f"{self._passed} probes were good", now)
+        passed = self.rule.successes_to_close
+        self._changed(State.HALF_OPEN, None, f"{passed} good signs", now)
 
-    def _become(self, state: State, cause: Cause | None, detail: str, now: int) -> None:
-        before, self.state, self.cause, self.detail = self.state, state, cause, detail
-        if before is not state:
-            self.tell(Change(self.rule.name, self.rule.level, before, state, cause, detail, now))
+    def _changed(self, before: State, cause: Cause | None, detail: str, now: int) -> None:
+        self.cause, self.detail = cause, detail
+        rule, after = self.rule, self.state
+        wait = rule.timeout_ns if after is State.OPEN else 0
+        change = Change(
+            rule.name, rule.level, before, after, cause, detail, now, rule.scope, *self._seen, wait
+        )
+        self.tell(change)
 
 
 class Breakers:
@@ -272,7 +361,14 @@ class Breakers:
         for name in self._all:
             walk(name, ())
 
+    def try_again(self, now: int) -> None:
+        """Half open what may be tried at `now`: time-out over, value low, nothing it depends on is open."""
+        for breaker in self._all.values():
+            if all(self._all[other].state is not State.OPEN for other in breaker.rule.depends_on):
+                breaker.try_again(now)
+
     def _heard(self, change: Change) -> None:
+        """Tell, then open the dependants; one that is open already is not visited again."""
         self._tell(change)
         if change.after is State.OPEN:
             for name in self._dependants.get(change.breaker, ()):

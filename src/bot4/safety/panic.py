@@ -137,11 +137,14 @@ class Panic:
         """The symbols that are being traded on now; only these can be stale."""
         self._quoted = set(symbols)
 
-    def spread(self, symbol: str, bid: float, ask: float, now: int) -> Seen | None:
-        """A quote, judged against the median before it; an empty or crossed book is a panic of its symbol."""
+    def spread_times(self, symbol: str, bid: float, ask: float, now: int) -> float:
+        """A quote's spread in multiples of the median before it; inf for an empty or crossed book.
+
+        0 while there is no median yet, and where the spread is below the floor.
+        """
         relative = 2.0 * (ask - bid) / (ask + bid) if bid > 0 and ask > 0 else math.nan
         if not relative >= 0 or not math.isfinite(relative):
-            return Seen(Condition.SPREAD, symbol, math.inf, self.limits.spread_times)
+            return math.inf
         normal = self._spreads.setdefault(symbol, Median(self.limits.spread_window_ns))
         times = relative / normal.value() if normal.value() > 0 else 0.0
         enough = len(normal) >= self.limits.spread_min_samples
@@ -149,7 +152,12 @@ class Panic:
         if last is None or now - last >= self.limits.spread_sample_ns:
             self._sampled[symbol] = now
             normal.add(relative, now)
-        if enough and times > self.limits.spread_times and relative > self.limits.spread_floor:
+        return times if enough and relative > self.limits.spread_floor else 0.0
+
+    def spread(self, symbol: str, bid: float, ask: float, now: int) -> Seen | None:
+        """A quote, judged; see `spread_times`."""
+        times = self.spread_times(symbol, bid, ask, now)
+        if times > self.limits.spread_times:
             return Seen(Condition.SPREAD, symbol, times, self.limits.spread_times)
         return None
 
@@ -168,6 +176,12 @@ class Panic:
         if rate <= self.limits.error_rate:
             return None
         return Seen(Condition.ERRORS, "all", rate, self.limits.error_rate)
+
+    def median_latency(self, now: int) -> float:
+        """Median round trip of the window, ns; NaN where it holds too few."""
+        self._latency.forget(now)
+        few = len(self._latency) < self.limits.latency_min_samples
+        return math.nan if few else self._latency.value()
 
     def latency(self, round_trip_ns: int, now: int) -> Seen | None:
         """A round trip was measured."""

@@ -36,6 +36,7 @@ from bot4.model.events import (
     EVENT_DTYPE,
     INPUT_DTYPE,
     ORDER_DTYPE,
+    TRIP_DTYPE,
 )
 from bot4.ports import journal as port
 
@@ -58,6 +59,7 @@ _DTYPES = {
     port.DECISIONS: DECISION_DTYPE,
     port.EQUITY: EQUITY_DTYPE,
     port.COMMIT: COMMIT_DTYPE,
+    port.TRIPS: TRIP_DTYPE,
 }
 
 

@@ -1,8 +1,9 @@
-"""`bot4 show`: orders, positions and profit of a run, read from its journal and from nothing else."""
+"""`bot4 show`: orders, positions, profit and breakers of a run, read from its journal alone."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from bot4.model.errors import ConfigError
 from bot4.model.values import plain
 from bot4.ports import journal as port
 from bot4.research.closes import is_delayed, last_close, when
+from bot4.research.trips import changes_of, refused_of
 from bot4.storage.journal import JournalReader
 
 MOST_ORDERS = 50
@@ -102,13 +104,64 @@ def _pnl(plan: Plan, views: Views) -> dict[str, Any]:
 
 RESULTS = ("positions", "pnl")
 """What is shown of a live run as of the last close."""
+
+
+def breakers(journal: Path) -> dict[str, Any]:
+    """Every breaker that ever changed, as it stands at the journal's end; its changes; what was refused.
+
+    Those that never changed are closed and not listed. Times are the engine's.
+    """
+    changes = changes_of(journal)
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    trips: Counter[tuple[str, str]] = Counter()
+    for change in changes:
+        key = (change["breaker"], change["scope"])
+        trips[key] += change["after"] == "open" and change["before"] != "open"
+        last[key] = {
+            **{name: change[name] for name in ("breaker", "level", "scope")},
+            "state": change["after"],
+            **{name: change[name] for name in ("cause", "reason", "value", "limit")},
+            "since": change["at"],
+            "not_before": change["not_before"],
+            "trips": trips[key],
+        }
+    return {
+        "breakers": list(last.values()),
+        "changes": changes,
+        "refused": refused_of(journal),
+    }
+
+
+def breaker_lines(document: dict[str, Any]) -> list[str]:
+    """What `breakers` found, a sentence each."""
+    lines = []
+    for b in document["breakers"]:
+        line = f"{b['breaker']} ({b['level']} level, {b['scope']}): {b['state']} since {b['since']}"
+        if b["cause"] is not None:
+            line += f", because of {b['cause']}"
+        if b["value"] is not None and b["limit"] is not None:
+            line += f", measured {b['value']:.4g}, limit {b['limit']:.4g}"
+        if b["not_before"] is not None:
+            line += f", not tried before {b['not_before']}"
+        lines.append(f"{line}; opened {b['trips']} times")
+    refused = ", ".join(f"{reason} {count}" for reason, count in document["refused"].items())
+    return [*(lines or ["no breaker ever opened"]), f"refused: {refused or 'nothing'}"]
+
+
 WHAT: dict[str, Callable[[Plan, Views], Any]] = {"orders": _orders, "positions": _positions, "pnl": _pnl}
 
 
 def show(*, what: str, journal: Path, as_json: bool) -> dict[str, Any] | None:
-    """Show `what` (orders, positions, pnl) of the run in `journal`."""
+    """Show `what` (orders, positions, pnl, breakers) of the run in `journal`."""
+    if what == "breakers":
+        document = breakers(journal)
+        if as_json:
+            return document
+        for line in breaker_lines(document):
+            print(line)
+        return None
     if what not in WHAT:
-        raise ConfigError(f"bot4 show {what}: choose one of {', '.join(WHAT)}")
+        raise ConfigError(f"bot4 show {what}: choose one of {', '.join((*WHAT, 'breakers'))}")
     meta, now = JournalReader(journal).meta(), time.time_ns()
     late = what in RESULTS and is_delayed(meta)
     plan, views = views_of(journal, last_close(now) if late else None)

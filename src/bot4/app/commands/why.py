@@ -68,5 +68,7 @@ def _print(document: dict[str, Any]) -> None:
             word = {1: "up", -1: "down", 0: "abstains"}[vote["direction"]]
             table.add_row(f"{symbol} vote", vote["source"], f"{word} {vote['confidence']:.2f}")
     _flat(table, "account", document["account"])
+    for breaker in document["breakers"]["not_closed"]:
+        _flat(table, f"breaker {breaker['breaker']}", {k: v for k, v in breaker.items() if k != "breaker"})
     _flat(table, "limits", document["account"]["limits"])
     Console().print(table)
