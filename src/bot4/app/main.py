@@ -457,11 +457,13 @@ def config_sealed(sealed: SealedDir = Path("sealed"), as_json: Json = False) -> 
 
 @app.command()
 def show(
-    what: Annotated[str, typer.Argument(help="orders, positions or pnl.")],
-    journal: Annotated[Path, typer.Argument(help="Folder of a run's journal.")],
+    what: Annotated[str, typer.Argument(help="orders, positions, pnl or checks.")],
+    journal: Annotated[
+        Path | None, typer.Argument(help="Folder of a run's journal; checks can be shown without.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show orders, positions or profit of a run, from its journal."""
+    """Show orders, positions or profit of a run, from its journal; or the checks around every trade."""
     _run("show", "show", as_json, what=what, journal=journal)
 
 

@@ -2,6 +2,7 @@
 
     a condition of the whole   the kill switch is tripped: cancel, flatten, end
     one of a symbol            new risk there is paused, until nothing was seen for `CALM_NS`
+    a fill that does not fit   the engine has paused (`answers_nb`); a person is called
     the venue is unhealthy     new risk everywhere is refused, until its grade is better
 
 Errors are answers that were lost or that the venue itself did not understand. That no connection can be
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from bot4.execution.watcher import Watcher
 from bot4.model.codes_nb import (
     EV_FILL,
     FOR_QUOTE,
+    R_FILL_FEE,
+    R_FILL_PRICE,
+    R_FILL_QTY,
     R_MAINTENANCE,
     R_NETWORK,
     R_PANIC,
@@ -30,6 +34,7 @@ from bot4.model.codes_nb import (
     ST_PARTIAL,
     ST_WORKING,
 )
+from bot4.model.names import reason as reason_word
 from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
@@ -42,6 +47,7 @@ from bot4.venues.health import Health
 CALM_NS = 10 * 10**9
 """A paused symbol is resumed when its condition was not seen for so long."""
 SENT_KEPT = 10_000
+FILL_REASONS = (R_FILL_PRICE, R_FILL_QTY, R_FILL_FEE)
 SILENCE = (R_NETWORK, R_MAINTENANCE)
 
 
@@ -74,6 +80,7 @@ class Watch(Watcher):
         self._sent: OrderedDict[int, float] = OrderedDict()  # order id: price at its decision, in ticks
         self._paused: dict[str, int] = {}  # symbol: when the condition was last seen
         self._looked = clock.monotonic_ns()
+        self._odd_fills = {reason: int(self._engine.safety.refusals[reason]) for reason in FILL_REASONS}
 
     # --- what happens --------------------------------------------------------------------------------------
     def called(self, good: bool, took_ns: int, reason: int = 0) -> None:
@@ -96,6 +103,11 @@ class Watch(Watcher):
             }
         )
 
+    def refused(self, order_id: int, failed: Mapping[str, int]) -> None:
+        """The desk's guard refused an order: the journal gets all checks that did."""
+        checks = {name: reason_word(reason) for name, reason in failed.items()}
+        self._note({"what": "refused", "order": order_id, "checks": checks})
+
     def sent(self, rows: np.ndarray[Any, Any]) -> None:
         """Orders are handed over: the price at their decision is the mark, of a stop its own price."""
         for row in rows:
@@ -105,13 +117,26 @@ class Watch(Watcher):
                 self._sent.popitem(last=False)
 
     def filled(self, rows: np.ndarray[Any, Any]) -> None:
-        """Fills were told; those of orders of an earlier run have no known decision price here."""
+        """Fills were folded; those of orders of an earlier run have no known decision price here."""
+        self._tell_odd_fills()
         for row in rows[rows["kind"] == EV_FILL]:
             at = self._sent.get(int(row["x"]))
             order = self._engine.orders.table[self._engine.orders.table["id"] == row["x"]]
             if at is not None and len(order):
                 symbol = self._symbols[int(row["instrument"])]
                 self._act(self.panic.fill(symbol, int(order[0]["side"]), float(row["price"]), at))
+
+    def _tell_odd_fills(self) -> None:
+        """The engine found a fill that does not fit its order, and has paused: a person must look."""
+        for reason, before in self._odd_fills.items():
+            count = int(self._engine.safety.refusals[reason])
+            if count > before:
+                self._odd_fills[reason] = count
+                word = reason_word(reason)
+                self._alarm.tell(
+                    "critical", f"a fill does not fit its order ({word}); paused until an authorised release"
+                )
+                self._note({"what": "post-trade", "reason": word})
 
     def quoted(self, instruments: np.ndarray[Any, Any]) -> None:
         """Market data of these instruments was folded."""

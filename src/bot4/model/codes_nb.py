@@ -144,6 +144,10 @@ R_LEVERAGE = 44
 R_TURNOVER = 45
 R_FUNDS = 46  # the venue says that the balance does not suffice
 R_BREAKER = 47
+# post-trade: a fill that does not fit its order
+R_FILL_PRICE = 56  # worse than the order's limit
+R_FILL_QTY = 57  # more than was left of the order, or nothing
+R_FILL_FEE = 58  # a fee that no tariff explains
 # causes of closing, cancelling or changing mode
 R_SIGNAL = 64
 R_STOP_LOSS = 65

@@ -1,7 +1,8 @@
-"""`bot4 show`: orders, positions and profit of a run, read from its journal and from nothing else."""
+"""`bot4 show`: orders, positions and profit of a run, from its journal alone; the checks of every trade."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bot4.app.check_list import CHECKS
 from bot4.engine.build import Plan
 from bot4.execution.views import Views
 from bot4.model import names
@@ -100,12 +102,52 @@ def _pnl(plan: Plan, views: Views) -> dict[str, Any]:
 WHAT: dict[str, Callable[[Plan, Views], Any]] = {"orders": _orders, "positions": _positions, "pnl": _pnl}
 
 
-def show(*, what: str, journal: Path, as_json: bool) -> dict[str, Any] | None:
-    """Show `what` (orders, positions, pnl) of the run in `journal`."""
-    if what not in WHAT:
-        raise ConfigError(f"bot4 show {what}: choose one of {', '.join(WHAT)}")
-    plan, views = views_of(journal)
-    found = WHAT[what](plan, views)
+def _checks(journal: Path | None) -> list[dict[str, Any]]:
+    """The list of checks; with a run, how often each was the reason there, by its words.
+
+    The gate counts by reason: checks that share one share the number. The desk's own are counted by check.
+    """
+    found: list[dict[str, Any]] = [
+        {
+            "check": check.name,
+            "layer": str(check.layer),
+            "judges": str(check.judges),
+            "reads": check.reads,
+            "reasons": ", ".join(check.words) or None,
+            "stale or missing": check.missing,
+            "settings": ", ".join(check.settings) or None,
+            "where": check.where,
+        }
+        for check in CHECKS
+    ]
+    if journal is None:
+        return found
+    reader = JournalReader(journal)
+    ends = [block.payload["summary"] for block in reader.blocks(port.END)]
+    by_reason = ends[-1].get("refused", {}) if ends else {}
+    by_check: Counter[str] = Counter()
+    for block in JournalReader(journal).blocks(port.NOTE):
+        if block.payload.get("what") == "refused":
+            by_check.update(block.payload["checks"])
+    for check, row in zip(CHECKS, found, strict=True):
+        row["refused"] = by_check[check.name] or sum(by_reason.get(word, 0) for word in check.words)
+    return found
+
+
+def show(*, what: str, journal: Path | None, as_json: bool) -> dict[str, Any] | None:
+    """Show `what` (orders, positions, pnl) of the run in `journal`, or the checks around every trade."""
+    if what not in (*WHAT, "checks"):
+        raise ConfigError(f"bot4 show {what}: choose one of {', '.join(WHAT)}, checks")
+    found: Any
+    if what == "checks":
+        found = _checks(journal)
+        if not as_json:  # the page holds the rest
+            hidden = ("reads", "stale or missing", "settings", "where")
+            found = [{k: v for k, v in row.items() if k not in hidden} for row in found]
+    elif journal is None:
+        raise ConfigError(f"bot4 show {what}: name the folder of a run's journal")
+    else:
+        found = WHAT[what](*views_of(journal))
     if as_json:
         return {what: found}
     if isinstance(found, dict):
@@ -116,9 +158,10 @@ def show(*, what: str, journal: Path, as_json: bool) -> dict[str, Any] | None:
     table = Table(box=None, pad_edge=False)
     for name in found[0]:
         table.add_column(name.replace("_", " "))
-    for row in found[-MOST_ORDERS:]:
+    most = len(found) if what == "checks" else MOST_ORDERS
+    for row in found[-most:]:
         table.add_row(*("–" if value is None else str(value) for value in row.values()))
     Console().print(table)
-    if len(found) > MOST_ORDERS:
-        print(f"the last {MOST_ORDERS} of {len(found)}; all of them with --json")
+    if len(found) > most:
+        print(f"the last {most} of {len(found)}; all of them with --json")
     return None
