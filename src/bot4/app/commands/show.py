@@ -128,7 +128,7 @@ def _checks(journal: Path | None) -> list[dict[str, Any]]:
     by_check: Counter[str] = Counter()
     for block in JournalReader(journal).blocks(port.NOTE):
         if block.payload.get("what") == "refused":
-            by_check.update(block.payload["checks"])
+            by_check.update(list(block.payload["checks"]))
     for check, row in zip(CHECKS, found, strict=True):
         row["refused"] = by_check[check.name] or sum(by_reason.get(word, 0) for word in check.words)
     return found
