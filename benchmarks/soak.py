@@ -246,14 +246,19 @@ def main() -> int:
     def progress(done: int) -> None:
         spent = time.perf_counter() - begin
         left = spent / max(done, 1) * (a.events - done)
-        print(f"\r{done / 1e6:6.1f} of {a.events / 1e6:g} million, {left:5.0f} s left", end="", file=sys.stderr)
+        print(
+            f"\r{done / 1e6:6.1f} of {a.events / 1e6:g} million, {left:5.0f} s left", end="", file=sys.stderr
+        )
 
     with tempfile.TemporaryDirectory(prefix="bot4-soak-") as name:
         tally = soak(a.events, a.lives, Path(name), progress)
     print(file=sys.stderr)
     found = document(tally, time.perf_counter() - begin, time.process_time() - cpu)
     slope = found["slope_mb_an_hour_at_10k_s"]
-    grown = found["files"]["most_after"] - found["files"]["half"], found["threads"]["most_after"] - found["threads"]["half"]
+    grown = (
+        found["files"]["most_after"] - found["files"]["half"],
+        found["threads"]["most_after"] - found["threads"]["half"],
+    )
     flat = slope is not None and slope < 1.0 and max(grown) <= 1
     missing = {"normal", "reduce", "pause", "emergency"} - set(found["modes"])
     return finish(

@@ -231,7 +231,17 @@ class Laboratory:
 
     def run(self, tests: tuple[str, ...]) -> tuple[int, str]:
         """Exit code of pytest, and its words."""
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "--no-header",
+            *tests,
+        ]
         done = subprocess.run(command, cwd=ROOT, env=self._env, capture_output=True, text=True, timeout=900)
         return done.returncode, done.stdout + done.stderr
 

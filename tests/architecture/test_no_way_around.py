@@ -123,7 +123,9 @@ def test_only_adapters_and_the_served_exchange_speak_http():
     """A request that is made elsewhere would know no gate. The supply check reads a package index."""
     speaks = re.compile(r"^\s*(?:from|import) (?:aiohttp|requests|httpx|urllib|http|websockets|ccxt)\b", re.M)
     found = {
-        p.relative_to(SRC).as_posix() for p in SRC.rglob("*.py") if speaks.search(p.read_text(encoding="utf-8"))
+        p.relative_to(SRC).as_posix()
+        for p in SRC.rglob("*.py")
+        if speaks.search(p.read_text(encoding="utf-8"))
     }
     outside = {name for name in found if not name.startswith(("venues/binance/", "venues/served/"))}
     assert outside == set(ALLOWED_HTTP)

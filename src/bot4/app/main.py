@@ -478,6 +478,17 @@ def drill_kill(
     _run("drill", "kill", as_json, times=times, seed=seed, out=out)
 
 
+@drill_app.command("soak")
+def drill_soak(
+    for_: Annotated[str, typer.Option("--for", help="How long to trade: 3m, 24h.")] = "3m",
+    seed: Seed = 7,
+    out: Annotated[Path | None, typer.Option(help="Keep journals, logs and samples in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Trade on a served exchange with faults, mode changes and kills; watch memory, files and threads."""
+    _run("drill", "soak", as_json, for_=for_, seed=seed, out=out)
+
+
 @exchange_app.command("serve")
 def exchange_serve(
     venue: Annotated[str, typer.Option(help="Whose words the server speaks: binance.")] = "binance",
