@@ -37,7 +37,7 @@ from bot4.engine.build import Plan
 from bot4.model import codes_nb as c
 from bot4.ports.alarm import FakeAlarm
 from bot4.research.session import assemble, choose, describe, load
-from bot4.safety.breaker import Breaker, Cause, Change, Level, Rule, State
+from bot4.safety.breaker import Breaker, Cause, Change, Level, Rule
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.panic import Panic
 from bot4.safety.system_clock import SystemClock
@@ -77,11 +77,12 @@ class Tally:
     panic: int = 0
     faults: list[str] = field(default_factory=list)
     samples: list[tuple[int, int, int, int]] = field(default_factory=list)  # events, bytes, files, threads
+    between: list[tuple[int, int, int, int]] = field(default_factory=list)  # the same, between two lives
 
-    def sample(self) -> None:
+    def sample(self, to: list[tuple[int, int, int, int]]) -> None:
         """Look at this process."""
         files = len(list(Path("/proc/self/fd").iterdir()))
-        self.samples.append((self.events, resident(), files, threading.active_count()))
+        to.append((self.events, resident(), files, threading.active_count()))
 
 
 class Life:
@@ -199,21 +200,30 @@ def soak(events: int, lives: int, folder: Path, progress: Callable[[int], None] 
             k += 1
             if tally.events >= due:
                 due += SAMPLE
-                tally.sample()
+                tally.sample(tally.samples)
                 progress(tally.events)
         life.end()
         del life
         gc.collect()
-        tally.sample()
+        tally.sample(tally.between)
     return tally
+
+
+def growth(samples: list[tuple[int, int, int, int]], k: int) -> int:
+    """How much more of column `k` the second half of the samples saw at most than the first half."""
+    half = max(1, len(samples) // 2)
+    first, second = samples[:half], samples[half:] or samples[-1:]
+    return max(s[k] for s in second) - max(s[k] for s in first)
 
 
 def document(tally: Tally, seconds: float, cpu: float) -> dict[str, Any]:
     """The figures, slopes and all."""
     x = np.array([s[0] for s in tally.samples], float)
     half = len(x) // 2
-    mb, files, threads = (np.array([s[k] for s in tally.samples], float) for k in (1, 2, 3))
-    slope = float(np.polyfit(x[half:], mb[half:], 1)[0]) * EVENTS_AN_HOUR / 1e6 if len(x) - half > 2 else None
+    rss = np.array([s[1] for s in tally.samples], float)
+    slope = None
+    if len(x) - half > 2:
+        slope = round(float(np.polyfit(x[half:], rss[half:], 1)[0]) * EVENTS_AN_HOUR / 1e6, 3)
     return {
         "events": tally.events,
         "lives": tally.kills,
@@ -226,13 +236,27 @@ def document(tally: Tally, seconds: float, cpu: float) -> dict[str, Any]:
         "modes": tally.modes,
         "breaker": tally.breaker,
         "panic_spreads_seen": tally.panic,
-        "rss_mb": {"first": round(mb[0] / 1e6, 1), "half": round(mb[half] / 1e6, 1),
-                   "last": round(mb[-1] / 1e6, 1), "most": round(mb.max() / 1e6, 1)},
-        "slope_mb_an_hour_at_10k_s": None if slope is None else round(slope, 3),
-        "files": {"half": int(files[half:].min()), "most_after": int(files[half:].max())},
-        "threads": {"half": int(threads[half:].min()), "most_after": int(threads[half:].max())},
+        "rss_mb": {
+            name: round(float(mb) / 1e6, 1)
+            for name, mb in (("first", rss[0]), ("half", rss[half]), ("last", rss[-1]), ("most", rss.max()))
+        },
+        "slope_mb_an_hour_at_10k_s": slope,
+        "files_more": max(growth(tally.samples, 2), growth(tally.between, 2)),
+        "threads_more": max(growth(tally.samples, 3), growth(tally.between, 3)),
         "faults": tally.faults[:20],
-    }  # fmt: skip
+    }
+
+
+def healthy(found: dict[str, Any]) -> bool:
+    """Whether everything that should have happened did, and nothing was left behind but memory."""
+    return (
+        not found["faults"]
+        and not found["anomalies"]
+        and {"normal", "reduce", "pause", "emergency"} <= set(found["modes"])
+        and {"open", "half_open", "closed"} <= set(found["breaker"])
+        and found["files_more"] <= 0
+        and found["threads_more"] <= 0
+    )
 
 
 def main() -> int:
@@ -255,26 +279,17 @@ def main() -> int:
     print(file=sys.stderr)
     found = document(tally, time.perf_counter() - begin, time.process_time() - cpu)
     slope = found["slope_mb_an_hour_at_10k_s"]
-    grown = (
-        found["files"]["most_after"] - found["files"]["half"],
-        found["threads"]["most_after"] - found["threads"]["half"],
-    )
-    flat = slope is not None and slope < 1.0 and max(grown) <= 1
-    missing = {"normal", "reduce", "pause", "emergency"} - set(found["modes"])
     return finish(
         "soak",
         {
             "title": "(h) Soak: a compressed market day with mode changes, breakers and kills",
             "soak": found,
             "goals": {"slope_mb_an_hour_at_10k_s": 1, "rss_most_mb": 1000},
-            "parity": {
-                "ok": flat and not tally.faults and not tally.anomalies and not missing
-                and State.CLOSED.name.lower() in found["breaker"]
-            },
+            "parity": {"ok": healthy(found) and slope is not None and slope < 1.0},
             "missing": [],
         },
         save=a.save,
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

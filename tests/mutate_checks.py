@@ -264,7 +264,7 @@ class Laboratory:
             for path, source in before.items():
                 (self.copy / path).write_text(source, encoding="utf-8")
         seconds = time.perf_counter() - begin
-        failed = re.findall(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", said, re.MULTILINE)
+        failed = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", said, re.MULTILINE)
         if code == 1 and failed:
             return Verdict(name, True, failed[0], seconds)
         return Verdict(name, False, "no test noticed" if code == 0 else said[-600:].strip(), seconds)

@@ -250,6 +250,7 @@ def test_the_guard_refuses_by_rules_self_trade_and_missing_prices():
     assert guard.learn([RULES]) == {}
     assert guarded(order_row(1, price=630_001), guard=guard)[0] == c.R_PRICE_BAND
     assert guarded(order_row(1, price=0), guard=guard, mark=0)[0] == c.R_UNCHECKED
+    assert guarded(order_row(1, price=0), mark=0)[0] == c.R_UNCHECKED  # no rules are known: the guard itself
     resting = tracked_from(order_row(5, side=c.SELL)[0], "y", 0, None)
     assert guarded(order_row(1), guard=guard, live=[resting])[0] == c.R_SELF
     assert guarded(order_row(1, price=PRICE - 1), guard=guard, live=[resting])[0] == c.R_OK
