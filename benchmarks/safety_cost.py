@@ -60,6 +60,7 @@ def child(events: int) -> None:
     from bot4.engine import layout_nb as lay
     from bot4.engine.build import Plan, new_engine, new_simulator
     from bot4.engine.driver import Driver
+    from bot4.model.codes_nb import R_POST_WOULD_TAKE
     from bot4.ports import journal as port
     from bot4.ports.journal import FakeJournal
     from bot4.research.session import no_strategy
@@ -94,7 +95,8 @@ def child(events: int) -> None:
             "cash": int(engine.ledger.account[0]["cash"]),
             "position": int(engine.ledger.positions[0]["qty"]),
         }
-        refused = int(engine.safety.refusals.sum())
+        # a post-only quote that would have taken is the venue's refusal, not a check's
+        refused = int(engine.safety.refusals.sum()) - int(engine.safety.refusals[R_POST_WOULD_TAKE])
         print(
             json.dumps({"cpu_ns": cpu, "wall_ns": wall, "events": total, "refused": refused, "made": made}),
             flush=True,
@@ -151,11 +153,11 @@ def main() -> int:
         child(int(sys.argv[-1]))
         return 0
     parser: argparse.ArgumentParser = options(__doc__ or "")
-    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--events", type=int, default=4_000_000)
     a = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bot4-cost-") as name:
         sides = {"with": Side(ROOT / "src", a.events), "without": Side(without_safety(Path(name)), a.events)}
-        first = {side: made.once() for side, made in sides.items()}  # compiles, and is not measured
+        first = {side: made.once() for side, made in sides.items()}  # not measured
         rounds: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
         for _ in range(a.repeats):
             for side, made in sides.items():
