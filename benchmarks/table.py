@@ -18,6 +18,8 @@ ORDER = (
     "indicators",
     "gate",
     "memory_and_start",
+    "soak",
+    "safety_cost",
     "exchange",
     "features",
     "feature_matrix",
@@ -110,6 +112,45 @@ def gate(document: Document) -> list[str]:
         f"{goals['with journalling, ns']:,}: {verdict(two['cpu_ns_each'] < goals['with journalling, ns'])}",
         f"- one order by one call from Python, journalled and committed in memory: p50 "
         f"{document['from_python_us']['p50']} us, p99 {document['from_python_us']['p99']} us (wall)",
+        *checks_of(document),
+    ]
+
+
+def checks_of(document: Document) -> list[str]:
+    """All checks of one order asked from Python, where the results hold it."""
+    asked, goal = document.get("check_from_python_us"), document["goals"].get("check_from_python_us, p99")
+    if asked is None or goal is None:
+        return []
+    return [
+        f"- all checks of one order, asked from Python: p50 {asked['p50']} us, p99 **{asked['p99']} us** over "
+        f"{asked['approved']:,} orders (wall); goal p99 < {goal} us: {verdict(asked['p99'] < goal)}"
+    ]
+
+
+def safety(document: Document) -> list[str]:
+    """The share of a backtest that safety takes."""
+    cpu = document["cpu_min_ms"]
+    return [
+        f"- {document['events']:,} events, {document['orders']:,} orders and cancels, {document['fills']:,} "
+        f"fills: {cpu['with']:,} ms of CPU with every check, {cpu['without']:,} ms with all of them compiled "
+        f"out (least of {document['repeats']}): safety takes **{document['share_percent']} %**, "
+        f"{document['ns_an_order']} ns an order or cancel; median of the pairs "
+        f"{document['share_percent_median_of_pairs']} %",
+    ]
+
+
+def soak(document: Document) -> list[str]:
+    """Memory over a compressed market day."""
+    s, goals = document["soak"], document["goals"]
+    slope = s["slope_mb_an_hour_at_10k_s"]
+    return [
+        f"- {s['events']:,} events in {s['lives']} lives, {sum(s['modes'].values())} mode changes, "
+        f"{s['breaker'].get('open', 0)} openings of a breaker, {s['lives']} kills; {s['orders']:,} orders, "
+        f"{s['fills']:,} fills, {len(s['faults'])} faults, {s['cpu_seconds']} s of CPU",
+        f"- resident {s['rss_mb']['half']} MB half way, {s['rss_mb']['last']} MB at the end, at most "
+        f"{s['rss_mb']['most']} MB; slope **{slope} MB** an hour at 10,000 events a second; goal < "
+        f"{goals['slope_mb_an_hour_at_10k_s']}: {verdict(slope < goals['slope_mb_an_hour_at_10k_s'])}",
+        f"- files more {s['files_more']}, threads more {s['threads_more']}",
     ]
 
 
@@ -217,6 +258,8 @@ SECTIONS = {
     "indicators": indicators,
     "gate": gate,
     "memory_and_start": memory,
+    "soak": soak,
+    "safety_cost": safety,
     "exchange": exchange,
 }
 

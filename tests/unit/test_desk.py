@@ -530,6 +530,22 @@ def test_a_trade_that_fits_no_order_pauses_the_instrument():
     assert s.said("reject") == [(3, c.R_RECONCILED)]
 
 
+@pytest.mark.parametrize("wrong", [{"side": -1}, {"quantity": D("0.011")}])
+def test_a_trade_of_the_other_side_or_too_large_is_not_booked(wrong):
+    async def script(s):
+        s.desk.hand_over(order_row(1, qty=10))
+        await s.pass_time(0.01)
+        real = s.exchange.fill(cid(1), D("0.001"), SIXTY)
+        await s.pass_time(0.01)
+        s.desk.hear(replace(real, trade_id="99", **wrong))
+        await s.pass_time(0.01)
+
+    s = play(script)
+    assert s.said("status") == [(c.STATUS_QUARANTINED, c.R_RECONCILED)]
+    assert [qty for _, _, qty, _ in s.fills()] == [1]
+    assert s.desk.lanes[0].overfills == 1 and s.desk.lanes[0].book.holding.lots == 1
+
+
 def test_f4_1_a_stop_type_that_is_not_offered_is_held_here_and_entries_end():
     async def script(s):
         s.desk.set_position(PERP.symbol, 100, PRICE)

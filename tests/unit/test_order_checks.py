@@ -180,7 +180,8 @@ def guarded(row, live=(), mark=PRICE, guard=None, now=0, plan=NO_PLAN, instrumen
     alarm = FakeAlarm()
     guard = guard or Guard(DeskSettings(**settings), alarm)
     lane = SimpleNamespace(book=SimpleNamespace(instrument=instrument), live=list(live), price=mark)
-    return guard.reason(tracked_from(row[0], "x", 0, None), lane, plan, now, wall), alarm
+    failed = guard.failed(tracked_from(row[0], "x", 0, None), lane, plan, now, wall)
+    return next(iter(failed.values()), c.R_OK), alarm
 
 
 MINUTE = 60 * 10**9
@@ -239,7 +240,9 @@ def test_f9_1_a_buy_on_each_tick_is_stopped_by_the_turnover_cap():
 
 def test_turnover_forgets_what_left_the_window():
     turnover = Turnover(D(10), 100)
-    assert turnover.allows(D(10), 0) and not turnover.allows(D(1), 99) and turnover.allows(D(1), 100)
+    assert turnover.fits(D(10), 0)
+    turnover.count(D(10), 0)
+    assert not turnover.fits(D(1), 99) and turnover.fits(D(1), 100)
 
 
 def test_the_guard_refuses_by_rules_self_trade_and_missing_prices():
@@ -247,6 +250,7 @@ def test_the_guard_refuses_by_rules_self_trade_and_missing_prices():
     assert guard.learn([RULES]) == {}
     assert guarded(order_row(1, price=630_001), guard=guard)[0] == c.R_PRICE_BAND
     assert guarded(order_row(1, price=0), guard=guard, mark=0)[0] == c.R_UNCHECKED
+    assert guarded(order_row(1, price=0), mark=0)[0] == c.R_UNCHECKED  # no rules are known: the guard itself
     resting = tracked_from(order_row(5, side=c.SELL)[0], "y", 0, None)
     assert guarded(order_row(1), guard=guard, live=[resting])[0] == c.R_SELF
     assert guarded(order_row(1, price=PRICE - 1), guard=guard, live=[resting])[0] == c.R_OK
@@ -271,3 +275,24 @@ def test_the_guard_counts_contracts():
     assert guarded(order_row(1), guard=guard, instrument=many.instrument)[0] == c.R_MAX_ORDER
     assert guarded(order_row(1), guard=guard)[0] == c.R_OK  # 1000SHIB: the price is for the thousand
     assert "contract size" in guard.learn([RULES])[PERP.symbol]
+
+
+def test_all_checks_that_refuse_are_given_the_first_is_the_reason():
+    guard = Guard(DeskSettings(turnover_cap=D(100)), FakeAlarm())
+    guard.learn([RULES])
+    resting = tracked_from(order_row(5, side=c.SELL)[0], "y", 0, None)
+    order = tracked_from(order_row(1, qty=1667)[0], "x", 0, None)
+    lane = SimpleNamespace(book=SimpleNamespace(instrument=PERP), live=[resting], price=PRICE)
+    failed = guard.failed(order, lane, NO_PLAN, 0, 0)
+    assert list(failed) == ["order_cap", "self_trade", "turnover"]
+    assert set(failed.values()) == {c.R_MAX_ORDER, c.R_SELF, c.R_TURNOVER}
+
+
+def test_a_check_that_fails_itself_refuses_and_is_told():
+    guard = Guard(DeskSettings(), alarm := FakeAlarm())
+    guard.funding_reason = lambda case, wall: 1 // 0
+    order = tracked_from(order_row(1)[0], "x", 0, None)
+    lane = SimpleNamespace(book=SimpleNamespace(instrument=PERP), live=[], price=PRICE)
+    for _ in range(2):
+        assert guard.failed(order, lane, NO_PLAN, 0, 0) == {"funding": c.R_UNCHECKED}
+    assert len(alarm.told) == 1 and "funding failed inside" in alarm.told[0][1]

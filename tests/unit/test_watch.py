@@ -74,8 +74,12 @@ class Scene:
         self.top = np.zeros(1, TOP)
         self.inst = np.zeros(1, [("mark", "<i8")])
         self.inst["mark"] = 600_000
+        self.refusals = np.zeros(c.N_REASONS, np.int64)
         engine = SimpleNamespace(
-            orders=SimpleNamespace(table=self.table), book=SimpleNamespace(top=self.top), inst=self.inst
+            orders=SimpleNamespace(table=self.table),
+            book=SimpleNamespace(top=self.top),
+            inst=self.inst,
+            safety=SimpleNamespace(refusals=self.refusals),
         )
         self.grade = Health.HEALTHY
         self.watch = Watch(

@@ -455,11 +455,13 @@ def config_sealed(sealed: SealedDir = Path("sealed"), as_json: Json = False) -> 
 
 @app.command()
 def show(
-    what: Annotated[str, typer.Argument(help="orders, positions, pnl or breakers.")],
-    journal: Annotated[Path, typer.Argument(help="Folder of a run's journal.")],
+    what: Annotated[str, typer.Argument(help="orders, positions, pnl, breakers or checks.")],
+    journal: Annotated[
+        Path | None, typer.Argument(help="Folder of a run's journal; checks can be shown without.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show orders, positions, profit or breakers of a run, from its journal."""
+    """Show orders, positions, profit or breakers of a run, from its journal; or the checks of every trade."""
     _run("show", "show", as_json, what=what, journal=journal)
 
 
@@ -472,6 +474,17 @@ def drill_kill(
 ) -> None:
     """Kill a trading process (SIGKILL) again and again; after each restart compare ledger and exchange."""
     _run("drill", "kill", as_json, times=times, seed=seed, out=out)
+
+
+@drill_app.command("soak")
+def drill_soak(
+    for_: Annotated[str, typer.Option("--for", help="How long to trade: 3m, 24h.")] = "3m",
+    seed: Seed = 7,
+    out: Annotated[Path | None, typer.Option(help="Keep journals, logs and samples in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Trade on a served exchange with faults, mode changes and kills; watch memory, files and threads."""
+    _run("drill", "soak", as_json, for_=for_, seed=seed, out=out)
 
 
 @exchange_app.command("serve")

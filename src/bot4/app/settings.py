@@ -207,6 +207,14 @@ SETTINGS: tuple[Setting, ...] = (
     _S(
         "safety.price_band", "fraction", "5 %", "largest distance of a limit price from the market", 0.0001, 1
     ),
+    _S(
+        "safety.max_fill_fee",
+        "fraction",
+        "0.5 %",
+        "largest fee of a fill, of its notional; at least twice fees.taker is allowed; beyond it: pause (R7)",
+        0.0001,
+        1,
+    ),
     _S("safety.cooldown", "duration", "5m", "least time before a mode may be lowered (S2)", 0, 86400 * 10**9),
     _S("safety.protection_interval", "duration", "1s", "period of the protection timer", 10**6, 3600 * 10**9),
     _S("breaker.toxicity", "fraction", "60 %", "toxicity of the flow that stops new risk (S4)", 0.3, 0.99),

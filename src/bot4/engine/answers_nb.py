@@ -8,7 +8,9 @@ from bot4.engine.breakers_nb import trade_ended_nb
 from bot4.engine.decide_nb import cancel_intent_nb
 from bot4.engine.layout_nb import CK_ANOMALIES, CK_FILLS, CK_NOW, N_INTENTS
 from bot4.engine.parts_nb import ledger_of, orders_of, tradable_nb
+from bot4.engine.protect_nb import change_mode_nb
 from bot4.execution.orders_nb import (
+    FILL_DUPLICATE,
     find_nb,
     on_ack_nb,
     on_cancel_nb,
@@ -16,6 +18,7 @@ from bot4.execution.orders_nb import (
     on_reject_nb,
     on_unknown_nb,
 )
+from bot4.execution.post_trade_nb import fill_reason_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import apply_fill_nb
 from bot4.model.codes_nb import (
@@ -30,8 +33,10 @@ from bot4.model.codes_nb import (
     FOR_QUOTE,
     FOR_STOP,
     MODE_NORMAL,
+    MODE_PAUSE,
     N_REASONS,
     OF_REDUCE_ONLY,
+    R_OK,
     R_VENUE,
     ST_UNKNOWN,
 )
@@ -63,6 +68,26 @@ def fill_costs_nb(s: Any, inst: int, slot: int, flags: int, price: int, qty: int
 
 
 @kernel
+def post_trade_nb(s: Any, inst: int, slot: int, left: int, price: int, qty: int, fee: int) -> None:
+    """Hold a fill against its order; one that does not fit pauses until an authorised release."""
+    order = s["table"][slot]
+    reason = fill_reason_nb(
+        int(np.int64(order["type"])),
+        int(np.int64(order["side"])),
+        order["price"],
+        left,
+        price,
+        qty,
+        fee,
+        s["spec"][inst]["money_mult"],
+        s["params"][0]["max_fee_e8"],
+    )
+    if reason != R_OK:
+        s["refusals"][reason] += 1
+        change_mode_nb(s, MODE_PAUSE, reason, False)
+
+
+@kernel
 def fill_nb(s: Any, events: np.ndarray, i: int, slot: int) -> None:
     """Fold a fill: order, ledger, protection."""
     e = events[i]
@@ -73,7 +98,11 @@ def fill_nb(s: Any, events: np.ndarray, i: int, slot: int) -> None:
     price = e["price"]
     qty = e["qty"]
     before = tradable_nb(s, inst)
-    if on_fill_nb(orders_of(s), e["x"], price, qty, e["y"], e["ts_local"], e["seq"]) < 0:
+    left = order["qty"] - order["filled"]
+    booked = on_fill_nb(orders_of(s), e["x"], price, qty, e["y"], e["ts_local"], e["seq"])
+    if booked != FILL_DUPLICATE:
+        post_trade_nb(s, inst, slot, left, price, qty, e["y"])
+    if booked < 0:
         s["clock"][CK_ANOMALIES] += 1
         return
     account = s["account"][0]

@@ -140,6 +140,8 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["quality_sigmas"] = settings["quality.outlier_sigmas"]
     p["quality_jump"] = settings["quality.outlier_move"]
     p["quality_confirm"] = 3
+    # a tariff that was set on purpose is no surprise
+    p["max_fee_e8"] = round(max(settings["safety.max_fill_fee"], 2 * settings["fees.taker"]) * 1e8)
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
     p["escalate"] = settings["breaker.escalate"]
     for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):

@@ -27,6 +27,7 @@ from bot4.execution.orders_nb import (
 )
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
+from bot4.model import explain_nb as ex
 from bot4.model.codes_nb import (
     ACT_CANCEL,
     D_ENTER,
@@ -42,6 +43,7 @@ from bot4.model.codes_nb import (
 )
 from bot4.risk.checks_nb import verdicts_nb
 from bot4.risk.heat_nb import refresh_nb
+from bot4.safety.failed_nb import failed_nb
 from bot4.safety.gate_nb import gate_nb
 
 
@@ -62,6 +64,35 @@ def send_cancel_nb(s: Any, intents: np.ndarray, k: int) -> None:
     s["sent"][n]["reason"] = it["price"]
     s["n"][N_ORDERS] = n + 1
     s["clock"][CK_ORDERS] += 1
+
+
+@kernel
+def unknown_reason_nb(s: Any, inst: int) -> int:
+    """R_UNKNOWN_ORDER while it is not known what became of an order of `inst`."""
+    return R_OK if unknown_nb(orders_of(s), inst) == 0 else R_UNKNOWN_ORDER
+
+
+@kernel
+def note_failed_nb(
+    s: Any, intents: np.ndarray, k: int, open_orders: int, reducing: int, n_verdicts: int, has_slot: bool
+) -> None:
+    """Write every check that refuses intent `k` into the explain record of its instrument."""
+    inst = int(np.int64(intents[k]["instrument"]))
+    found = failed_nb(
+        s["control"][0],
+        s["gate"][0],
+        s["spec"][inst],
+        intents[k],
+        s["clock"][CK_NOW],
+        s["inst"][inst]["mark"],
+        open_orders,
+        s["positions"][inst]["qty"],
+        reducing,
+        s["verdicts"],
+        n_verdicts,
+        has_slot,
+    )
+    s["explain"][inst, ex.EX_FAILED] = float(found)
 
 
 @kernel
@@ -97,7 +128,7 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
             False,
             s["verdicts"],
         )
-        s["verdicts"][n_verdicts] = R_UNKNOWN_ORDER if unknown_nb(orders_of(s), inst) > 0 else R_OK
+        s["verdicts"][n_verdicts] = unknown_reason_nb(s, inst)
         watch_nb(s, inst, equity)
         s["verdicts"][n_verdicts + 1] = breaker_reason_nb(s, inst)
         n_verdicts += 2
@@ -107,6 +138,7 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
     slot = free_slot_nb(orders_of(s), s["control"][0]["next_order_id"])
     if slot < 0:
         s["refusals"][R_TOO_MANY_ORDERS] += 1
+        note_failed_nb(s, intents, k, open_all, reducing, n_verdicts, False)
         return R_TOO_MANY_ORDERS
     reason = gate_nb(
         safety_of(s),
@@ -124,7 +156,10 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
         slot,
     )
     if reason != R_OK:
+        note_failed_nb(s, intents, k, open_all, reducing, n_verdicts, True)
         return reason
+    if not reduce_only:
+        s["explain"][inst, ex.EX_FAILED] = 0.0
     on_approved_nb(orders_of(s), slot)
     if not reduce_only:
         take_probes_nb(s, inst)

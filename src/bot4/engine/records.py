@@ -28,6 +28,7 @@ PARAMS_DTYPE = np.dtype(
         ("quality_sigmas", "<f8"),
         ("quality_jump", "<f8"),
         ("quality_confirm", "<i8"),
+        ("max_fee_e8", "<i8"),  # largest fee of a fill, 1e-8 of its notional
         ("all_decisions", "<i8"),  # 1: every decision is handed to the journal
         ("escalate", "<i8"),  # openings of breakers below that open the one above
     ]

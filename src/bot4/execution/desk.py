@@ -295,7 +295,10 @@ class Desk:
 
     def _refusal(self, lane: Lane, t: Tracked, now: int) -> int:
         plan = self._plans.get(lane.symbol, Plan()) if t.purpose == FOR_ENTRY else Plan()
-        return self._guard.reason(t, lane, plan, now, self._clock.now_ns())
+        failed = self._guard.failed(t, lane, plan, now, self._clock.now_ns())
+        if failed:
+            self.watcher.refused(t.id, failed)
+        return next(iter(failed.values()), R_OK)
 
     def _cancel(self, row: np.ndarray[Any, Any], now: int) -> None:
         lane = self.lanes[int(row["instrument"])]

@@ -2,13 +2,14 @@
 
 The compiled gate approved the order on the rules that the run started with; this looks at what the venue
 states now, at our other orders, and at amounts that no configuration may exceed. It can only refuse, and only
-new risk.
+new risk. Every check is asked; the first that refuses gives the reason, all are told to the watcher. A check
+that fails itself refuses.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -28,7 +29,6 @@ from bot4.execution.tracked import Tracked
 from bot4.model.codes_nb import (
     FOR_ENTRY,
     R_EDGE,
-    R_EXIT_FILTER,
     R_MAX_ORDER,
     R_OK,
     R_SELF,
@@ -48,6 +48,50 @@ class Plan(NamedTuple):
     target: int = 0
 
 
+class Case(NamedTuple):
+    """What the checks of one order look at, in the venue's units."""
+
+    symbol: str
+    side: int
+    purpose: int
+    draft: Draft
+    reference: Decimal  # the mark, or the order's own price; not positive: unknown
+    worth: Decimal  # quote currency
+    rules: Rules | None  # as the venue states them now
+    stop: Decimal | None
+    target: Decimal | None
+    resting: list[Resting]
+
+
+def reference_reason(case: Case) -> int:
+    """R_UNCHECKED without a price to judge by."""
+    return R_OK if case.reference > 0 else R_UNCHECKED
+
+
+def filter_reason(case: Case) -> int:
+    """The venue's filters as it states them now."""
+    return R_OK if case.rules is None else order_reason(case.rules, case.draft, case.reference)
+
+
+def exit_reason(case: Case) -> int:
+    """R_EXIT_FILTER when the venue would take the entry but not its stop or its exit."""
+    if case.rules is None or case.stop is None or filter_reason(case) != R_OK:
+        return R_OK
+    return plan_reason(case.rules, case.draft, case.stop, case.target, case.reference)
+
+
+def cap_reason(case: Case, cap: Decimal) -> int:
+    """R_MAX_ORDER above the absolute cap of one order."""
+    return R_MAX_ORDER if case.worth > cap else R_OK
+
+
+def self_trade_reason(case: Case) -> int:
+    """R_SELF for an order that would trade with one of ours."""
+    draft = case.draft
+    answer = prevent_self_trade(SelfTrade.CANCEL_NEWEST, case.side, draft.price, draft.quantity, case.resting)
+    return R_SELF if answer.send < draft.quantity else R_OK
+
+
 class Turnover:
     """New risk sent within a running window, in quote currency."""
 
@@ -57,15 +101,25 @@ class Turnover:
         self._sent: deque[tuple[int, Decimal]] = deque()
         self._sum = Decimal(0)
 
-    def allows(self, notional: Decimal, now: int) -> bool:
-        """Whether `notional` more stays within the cap; it is counted when so."""
+    def fits(self, notional: Decimal, now: int) -> bool:
+        """Whether `notional` more stays within the cap."""
         while self._sent and now - self._sent[0][0] >= self._window:
             self._sum -= self._sent.popleft()[1]
-        if self._sum + notional > self._cap:
-            return False
+        return self._sum + notional <= self._cap
+
+    def count(self, notional: Decimal, now: int) -> None:
+        """`notional` is sent."""
         self._sent.append((now, notional))
         self._sum += notional
-        return True
+
+
+TEXTS: dict[str, tuple[Level, str]] = {
+    "funding": ("info", "an entry waits for a dear funding payment to pass"),
+    "exit_filter": ("critical", "the venue would refuse the stop or the exit: no entry"),
+    "order_cap": ("critical", "an order of {worth:f} is above the absolute cap"),
+    "turnover": ("critical", "turnover is at its cap; new risk waits"),
+}
+"""What is told, once a symbol, when a check refuses; the others refuse silently, as the gate does."""
 
 
 class Guard:
@@ -76,7 +130,7 @@ class Guard:
         self._alarm = alarm
         self._rules: dict[str, Rules] = {}
         self._turnover = Turnover(settings.turnover_cap, settings.turnover_ns)
-        self._told: set[tuple[str, int]] = set()
+        self._told: set[tuple[str, str]] = set()
         self._funding: dict[str, tuple[int, int]] = {}
         self._waits: dict[tuple[str, int], int] = {}
 
@@ -100,64 +154,82 @@ class Guard:
                 self._rules[symbol] = now
         return wrong
 
-    def _funding_holds(self, t: Tracked, symbol: str, wall: int) -> bool:
-        """Whether an entry waits for a dear funding payment to pass, and then 5 minutes more."""
-        known = self._funding.get(symbol)
-        if known is None or t.purpose != FOR_ENTRY:
-            return False
-        rules = self._rules.get(symbol)
-        interval = (rules.funding_interval_ns if rules is not None else None) or USUAL_INTERVAL_NS
+    def funding_reason(self, case: Case, wall: int) -> int:
+        """R_EDGE while an entry waits for a dear funding payment to pass, and 5 minutes more."""
+        known = self._funding.get(case.symbol)
+        if known is None or case.purpose != FOR_ENTRY:
+            return R_OK
+        interval = (case.rules.funding_interval_ns if case.rules is not None else None) or USUAL_INTERVAL_NS
         rate, due = known
-        advice = funding_advice(t.side, rate, wall, due, interval, self._settings.funding_threshold_e8)
+        advice = funding_advice(case.side, rate, wall, due, interval, self._settings.funding_threshold_e8)
         if not advice.enter:
-            self._waits[symbol, t.side] = advice.until
-        return not advice.enter or (advice.just_paid and wall < self._waits.get((symbol, t.side), 0))
+            self._waits[case.symbol, case.side] = advice.until
+        waits = advice.just_paid and wall < self._waits.get((case.symbol, case.side), 0)
+        return R_EDGE if not advice.enter or waits else R_OK
 
-    def reason(self, t: Tracked, lane: Lane, plan: Plan, now: int, wall: int) -> int:
-        """Why the order may not be sent, or R_OK, then it counts in the turnover.
+    def turnover_reason(self, case: Case, now: int) -> int:
+        """R_TURNOVER when the order would exceed what may be sent within the window."""
+        return R_OK if self._turnover.fits(case.worth, now) else R_TURNOVER
 
-        `now` on the steady clock, `wall` in ns UTC.
-        """
-        symbol = lane.book.instrument.symbol
-        if self._funding_holds(t, symbol, wall):
-            return self._tell(symbol, R_EDGE, "an entry waits for a dear funding payment to pass", "info")
-        instrument, live, mark = lane.book.instrument, lane.live, lane.price
-        reference = (mark or t.price) * instrument.tick
-        price = t.price * instrument.tick if t.price else None
+    def _case(self, t: Tracked, lane: Lane, plan: Plan) -> Case:
+        instrument, mark = lane.book.instrument, lane.price
+        tick = instrument.tick
+        price = t.price * tick if t.price else None
         quantity = t.qty * instrument.lot
-        if reference <= 0:
-            return R_UNCHECKED
-        rules = self._rules.get(instrument.symbol)
-        if rules is not None:
-            trigger = t.stop_price * instrument.tick if t.stop_price else None
-            draft = Draft(t.side, quantity, price, trigger)
-            reason = order_reason(rules, draft, reference)
-            if reason == R_OK and plan.stop > 0:
-                stop, target = plan.stop * instrument.tick, plan.target * instrument.tick
-                reason = plan_reason(rules, draft, stop, target or None, reference)
-            if reason == R_EXIT_FILTER:
-                self._tell(instrument.symbol, reason, "the venue would refuse the stop or the exit: no entry")
-            if reason != R_OK:
-                return reason
-        worth = quantity * instrument.contract * max(reference, price or reference)
-        if worth > self._settings.order_cap:
-            return self._tell(
-                instrument.symbol, R_MAX_ORDER, f"an order of {worth:f} is above the absolute cap"
-            )
-        resting = [
-            Resting(o.id, o.side, o.price * instrument.tick if o.price else None, o.left * instrument.lot)
-            for o in live
-            if not o.stop_price and o.id != t.id
-        ]
-        answer = prevent_self_trade(SelfTrade.CANCEL_NEWEST, t.side, price, quantity, resting)
-        if answer.send < quantity:
-            return R_SELF
-        if not self._turnover.allows(worth, now):
-            return self._tell(instrument.symbol, R_TURNOVER, "turnover is at its cap; new risk waits")
-        return R_OK
+        reference = (mark or t.price) * tick
+        planned = plan.stop > 0
+        return Case(
+            symbol=instrument.symbol,
+            side=t.side,
+            purpose=t.purpose,
+            draft=Draft(t.side, quantity, price, t.stop_price * tick if t.stop_price else None),
+            reference=reference,
+            worth=quantity * instrument.contract * max(reference, price or reference),
+            rules=self._rules.get(instrument.symbol),
+            stop=plan.stop * tick if planned else None,
+            target=plan.target * tick if planned and plan.target else None,
+            resting=[
+                Resting(o.id, o.side, o.price * tick if o.price else None, o.left * instrument.lot)
+                for o in lane.live
+                if not o.stop_price and o.id != t.id
+            ],
+        )
 
-    def _tell(self, symbol: str, reason: int, text: str, level: Level = "critical") -> int:
-        if (symbol, reason) not in self._told:
-            self._told.add((symbol, reason))
+    def failed(self, t: Tracked, lane: Lane, plan: Plan, now: int, wall: int) -> dict[str, int]:
+        """Every check that refuses the order, with its reason, in their fixed order; empty: it may be sent.
+
+        `now` on the steady clock, `wall` in ns UTC. An order without one counts in the turnover.
+        """
+        case = self._case(t, lane, plan)
+        checks: dict[str, Callable[[], int]] = {
+            "funding": lambda: self.funding_reason(case, wall),
+            "venue_filters": lambda: filter_reason(case),
+            "exit_filter": lambda: exit_reason(case),
+            "order_cap": lambda: cap_reason(case, self._settings.order_cap),
+            "self_trade": lambda: self_trade_reason(case),
+            "turnover": lambda: self.turnover_reason(case, now),
+        }
+        found = {"reference_price": reference_reason(case)}
+        if found["reference_price"] == R_OK:
+            found = {name: self._asked(case.symbol, name, check) for name, check in checks.items()}
+        found = {name: reason for name, reason in found.items() if reason != R_OK}
+        for name, reason in found.items():
+            if name in TEXTS and reason != R_UNCHECKED:
+                level, text = TEXTS[name]
+                self._tell(case.symbol, name, level, text.format(worth=case.worth))
+        if not found:
+            self._turnover.count(case.worth, now)
+        return found
+
+    def _asked(self, symbol: str, name: str, check: Callable[[], int]) -> int:
+        """The check's answer; R_UNCHECKED when its own code fails, which is told."""
+        try:
+            return check()
+        except Exception as error:  # noqa: BLE001 - a check that cannot be asked refuses
+            self._tell(symbol, f"{name} failed", "critical", f"the check {name} failed inside: {error!r}")
+            return R_UNCHECKED
+
+    def _tell(self, symbol: str, name: str, level: Level, text: str) -> None:
+        if (symbol, name) not in self._told:
+            self._told.add((symbol, name))
             self._alarm.tell(level, f"{symbol}: {text}")
-        return reason

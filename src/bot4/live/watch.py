@@ -3,6 +3,7 @@
     a condition of the whole   the kill switch is tripped: cancel, flatten, end
     one source is stale        new risk on its symbol is paused, until nothing was seen for `CALM_NS`
     a breaker opens            new risk there is paused (see `breakers`), until probes were good
+    a fill that does not fit   the engine has paused (`answers_nb`); a person is called
     the venue is unhealthy     new risk everywhere is refused, until its grade is better
 
 Errors are answers that were lost or that the venue itself did not understand. That no connection can be
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ from bot4.model import names
 from bot4.model.codes_nb import (
     EV_FILL,
     FOR_QUOTE,
+    R_FILL_FEE,
+    R_FILL_PRICE,
+    R_FILL_QTY,
     R_MAINTENANCE,
     R_NETWORK,
     R_PANIC,
@@ -35,6 +39,7 @@ from bot4.model.codes_nb import (
     ST_PARTIAL,
     ST_WORKING,
 )
+from bot4.model.names import reason as reason_word
 from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
@@ -47,6 +52,7 @@ from bot4.venues.health import Health
 CALM_NS = 10 * 10**9
 """A paused symbol is resumed when its condition was not seen for so long."""
 SENT_KEPT = 10_000
+FILL_REASONS = (R_FILL_PRICE, R_FILL_QTY, R_FILL_FEE)
 SILENCE = (R_NETWORK, R_MAINTENANCE)
 
 
@@ -82,6 +88,7 @@ class Watch(Watcher):
         self._paused: dict[str, int] = {}  # symbol: when the condition was last seen
         self._looked = clock.monotonic_ns()
         self.breakers = SessionBreakers(thresholds or Thresholds(), symbols, desk, self._breaker_changed)
+        self._odd_fills = {reason: int(self._engine.safety.refusals[reason]) for reason in FILL_REASONS}
 
     # --- what happens --------------------------------------------------------------------------------------
     def called(self, good: bool, took_ns: int, reason: int = 0) -> None:
@@ -130,6 +137,11 @@ class Watch(Watcher):
             told = trip_document(row, self._symbols)
             self.states[f"{told['breaker']} {told['scope']}"] = told["after"]
 
+    def refused(self, order_id: int, failed: Mapping[str, int]) -> None:
+        """The desk's guard refused an order: the journal gets all checks that did."""
+        checks = {name: reason_word(reason) for name, reason in failed.items()}
+        self._note({"what": "refused", "order": order_id, "checks": checks})
+
     def sent(self, rows: np.ndarray[Any, Any]) -> None:
         """Orders are handed over: the price at their decision is the mark, of a stop its own price."""
         for row in rows:
@@ -139,13 +151,26 @@ class Watch(Watcher):
                 self._sent.popitem(last=False)
 
     def filled(self, rows: np.ndarray[Any, Any]) -> None:
-        """Fills were told; those of orders of an earlier run have no known decision price here."""
+        """Fills were folded; those of orders of an earlier run have no known decision price here."""
+        self._tell_odd_fills()
         for row in rows[rows["kind"] == EV_FILL]:
             at = self._sent.get(int(row["x"]))
             order = self._engine.orders.table[self._engine.orders.table["id"] == row["x"]]
             if at is not None and len(order):
                 symbol = self._symbols[int(row["instrument"])]
                 self._act(self.panic.fill(symbol, int(order[0]["side"]), float(row["price"]), at))
+
+    def _tell_odd_fills(self) -> None:
+        """The engine found a fill that does not fit its order, and has paused: a person must look."""
+        for reason, before in self._odd_fills.items():
+            count = int(self._engine.safety.refusals[reason])
+            if count > before:
+                self._odd_fills[reason] = count
+                word = reason_word(reason)
+                self._alarm.tell(
+                    "critical", f"a fill does not fit its order ({word}); paused until an authorised release"
+                )
+                self._note({"what": "post-trade", "reason": word})
 
     def quoted(self, instruments: np.ndarray[Any, Any]) -> None:
         """Market data of these instruments was folded."""

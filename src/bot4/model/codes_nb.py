@@ -164,6 +164,10 @@ R_LATENCY = 51
 R_ERRORS = 52  # calls to the venue fail too often
 R_LOSS = 53  # a position lost too much
 R_LOSING = 54  # the strategy lost too often in a row
+# post-trade: a fill that does not fit its order
+R_FILL_PRICE = 59  # worse than the order's limit
+R_FILL_QTY = 60  # more than was left of the order, or nothing
+R_FILL_FEE = 61  # a fee that no tariff explains
 # causes of closing, cancelling or changing mode
 R_SIGNAL = 64
 R_STOP_LOSS = 65

@@ -45,6 +45,7 @@ NAMES: Final = (
     "qty",  # base currency, after rounding down to lots
     "heat",  # after the order
     "open_risk",  # after the order
+    "failed",  # checks that refused the last order, a bit each (`safety.failed_nb`); 0: approved
 )
 
 N_EXPLAIN = len(NAMES)
@@ -88,4 +89,5 @@ N_EXPLAIN = len(NAMES)
     EX_QTY,
     EX_HEAT,
     EX_OPEN_RISK,
+    EX_FAILED,
 ) = range(N_EXPLAIN)

@@ -9,12 +9,13 @@ import numpy as np
 
 from bot4.engine import layout_nb as lay
 from bot4.engine.build import Plan
+from bot4.engine.refusals import failed_names
 from bot4.engine.trips import standing
 from bot4.ledger.ledger_nb import equity_nb
 from bot4.model import codes_nb as c
 from bot4.model import names
 from bot4.model.errors import DataError
-from bot4.model.explain_nb import NAMES
+from bot4.model.explain_nb import EX_FAILED, NAMES
 from bot4.model.feature_layout_nb import BOOK_NAMES, FEATURE_NAMES
 from bot4.model.times import instant_text
 from bot4.ports import journal as port
@@ -79,7 +80,10 @@ def _look(session: Session, inst: int) -> dict[str, Any]:
             "model": session.meta["model"]["label"],
             "score": _clean(fused[lay.FU_SCORE]),
         },
-        "chain": {name: _clean(v) for name, v in zip(NAMES, e.explain[inst], strict=True)},
+        "chain": {
+            name: _clean(v) for name, v in zip(NAMES, e.explain[inst], strict=True) if name != "failed"
+        },
+        "refused_by": failed_names(float(e.explain[inst, EX_FAILED])),
         "position": {
             "qty": qty * lot,
             "entry": abs(int(position["cost"])) / (abs(qty) * int(e.spec[inst]["money_mult"])) * tick

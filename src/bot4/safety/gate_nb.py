@@ -68,19 +68,46 @@ class SafetyState(NamedTuple):
 
 
 @kernel
+def killed_reason_nb(control: Any) -> int:
+    """R_KILLED once the kill latch was raised."""
+    return R_KILLED if control["killed"] != 0 else R_OK
+
+
+@kernel
+def enabled_reason_nb(control: Any) -> int:
+    """R_NOT_ENABLED unless trading was enabled."""
+    return R_OK if control["enabled"] == 1 else R_NOT_ENABLED
+
+
+@kernel
+def mode_reason_nb(control: Any) -> int:
+    """R_MODE in any mode but Normal."""
+    return R_OK if control["mode"] == MODE_NORMAL else R_MODE
+
+
+@kernel
+def reconciled_reason_nb(control: Any) -> int:
+    """R_NOT_RECONCILED unless ledger and venue have agreed."""
+    return R_OK if control["reconciled"] == 1 else R_NOT_RECONCILED
+
+
+@kernel
+def stream_reason_nb(control: Any) -> int:
+    """R_PRIVATE_DOWN while the venue's answers do not come by themselves."""
+    return R_OK if control["private_down"] == 0 else R_PRIVATE_DOWN
+
+
+@kernel
 def state_reason_nb(control: Any) -> int:
     """Why the state of control refuses new risk, or R_OK; anything but a clear yes refuses."""
-    if control["killed"] != 0:
-        return R_KILLED
-    if control["enabled"] != 1:
-        return R_NOT_ENABLED
-    if control["mode"] != MODE_NORMAL:
-        return R_MODE
-    if control["reconciled"] != 1:
-        return R_NOT_RECONCILED
-    if control["private_down"] != 0:
-        return R_PRIVATE_DOWN
-    return R_OK
+    reason = killed_reason_nb(control)
+    if reason == R_OK:
+        reason = enabled_reason_nb(control)
+    if reason == R_OK:
+        reason = mode_reason_nb(control)
+    if reason == R_OK:
+        reason = reconciled_reason_nb(control)
+    return stream_reason_nb(control) if reason == R_OK else reason
 
 
 @kernel
@@ -157,6 +184,33 @@ def reduces_nb(side: int, qty: int, pos_qty: int, reducing_qty: int) -> bool:
 
 
 @kernel
+def numbers_reason_nb(
+    spec: Any, intent: Any, ref_price: int, pos_qty: int, reducing_qty: int, reduces: bool
+) -> int:
+    """R_OVERFLOW, R_UNCHECKED (no reference price) or R_PRICE_TICK: numbers that nothing can be judged by.
+
+    A reducing market order needs no reference price.
+    """
+    if abs(pos_qty) > MAX_LOTS or abs(reducing_qty) > MAX_LOTS or ref_price > MAX_TICKS:
+        return R_OVERFLOW
+    if ref_price <= 0 and not reduces:
+        return R_UNCHECKED
+    price = price_of_nb(intent, ref_price)
+    if price <= 0:
+        return R_OK if reduces and int(np.int64(intent["type"])) == TYPE_MARKET else R_PRICE_TICK
+    value = float(price) * float(intent["qty"]) * float(spec["money_mult"])
+    return R_OVERFLOW if price > MAX_TICKS or value >= MAX_MONEY else R_OK
+
+
+@kernel
+def notional_reason_nb(spec: Any, price: int, qty: int, closes_all: bool) -> int:
+    """R_MIN_NOTIONAL below the venue's least value, unless the order closes all that is left."""
+    if closes_all:
+        return R_OK
+    return R_MIN_NOTIONAL if price * qty * spec["money_mult"] < spec["min_notional"] else R_OK
+
+
+@kernel
 def shape_reason_nb(
     params: Any,
     spec: Any,
@@ -172,23 +226,38 @@ def shape_reason_nb(
     reference price (ref_price <= 0) a reducing order's band and market value are left to the venue.
     """
     reason = quantity_reason_nb(intent, spec)
+    if reason == R_OK:
+        reason = numbers_reason_nb(spec, intent, ref_price, pos_qty, reducing_qty, reduces)
     if reason != R_OK:
         return reason
-    if abs(pos_qty) > MAX_LOTS or abs(reducing_qty) > MAX_LOTS or ref_price > MAX_TICKS:
-        return R_OVERFLOW
-    if ref_price <= 0 and not reduces:
-        return R_UNCHECKED
     price = price_of_nb(intent, ref_price)
     if price <= 0:
-        return R_OK if reduces and int(np.int64(intent["type"])) == TYPE_MARKET else R_PRICE_TICK
+        return R_OK
     qty = intent["qty"]
-    mult = spec["money_mult"]
-    if price > MAX_TICKS or float(price) * float(qty) * float(mult) >= MAX_MONEY:
-        return R_OVERFLOW
-    closes_all = reduces and qty == abs(pos_qty) - reducing_qty
-    if price * qty * mult < spec["min_notional"] and not closes_all:
-        return R_MIN_NOTIONAL
+    reason = notional_reason_nb(spec, price, qty, reduces and qty == abs(pos_qty) - reducing_qty)
+    if reason != R_OK:
+        return reason
     return band_reason_nb(intent, price, ref_price, params["band_e4"], reduces)
+
+
+@kernel
+def spot_reason_nb(spec: Any, intent: Any, pos_qty: int, reducing_qty: int) -> int:
+    """R_SHORT_SPOT for a spot sale of more than is held and not yet being sold."""
+    sells = spec["kind"] == 0 and int(np.int64(intent["side"])) == SELL
+    return R_SHORT_SPOT if sells and intent["qty"] > pos_qty - reducing_qty else R_OK
+
+
+@kernel
+def value_reason_nb(params: Any, spec: Any, intent: Any, ref_price: int) -> int:
+    """R_MAX_ORDER above the absolute cap of one order; its numbers were found good before."""
+    value = price_of_nb(intent, ref_price) * intent["qty"] * spec["money_mult"]
+    return R_MAX_ORDER if value > params["max_order_money"] else R_OK
+
+
+@kernel
+def open_orders_reason_nb(params: Any, open_orders: int) -> int:
+    """R_TOO_MANY_ORDERS at the cap of working orders, or for a count that makes no sense."""
+    return R_OK if 0 <= open_orders < params["max_open_orders"] else R_TOO_MANY_ORDERS
 
 
 @kernel
@@ -206,14 +275,20 @@ def window_reason_nb(control: Any, params: Any, now: int) -> int:
 
 
 @kernel
+def verdict_reason_nb(verdict: int) -> int:
+    """R_OK, the reason that a layer of risk gave, or R_UNCHECKED for what is no answer."""
+    return verdict if 0 <= verdict < N_REASONS else R_UNCHECKED
+
+
+@kernel
 def verdicts_reason_nb(verdicts: np.ndarray[Any, Any], n_verdicts: int) -> int:
     """The first verdict that is not R_OK; R_UNCHECKED for none at all, an unset (-1) or an unknown one."""
     if n_verdicts <= 0 or n_verdicts > len(verdicts):
         return R_UNCHECKED
     for k in range(n_verdicts):
-        verdict = int(np.int64(verdicts[k]))
-        if verdict != R_OK:
-            return verdict if 0 < verdict < N_REASONS else R_UNCHECKED
+        reason = verdict_reason_nb(int(np.int64(verdicts[k])))
+        if reason != R_OK:
+            return reason
     return R_OK
 
 
@@ -241,17 +316,24 @@ def risk_reason_nb(
     reason = shape_reason_nb(params, spec, intent, ref_price, pos_qty, reducing_qty, False)
     if reason != R_OK:
         return reason
-    qty = intent["qty"]
-    if spec["kind"] == 0 and int(np.int64(intent["side"])) == SELL and qty > pos_qty - reducing_qty:
-        return R_SHORT_SPOT
-    if price_of_nb(intent, ref_price) * qty * spec["money_mult"] > params["max_order_money"]:
-        return R_MAX_ORDER
-    if open_orders < 0 or open_orders >= params["max_open_orders"]:
-        return R_TOO_MANY_ORDERS
+    reason = spot_reason_nb(spec, intent, pos_qty, reducing_qty)
+    if reason == R_OK:
+        reason = value_reason_nb(params, spec, intent, ref_price)
+    if reason == R_OK:
+        reason = open_orders_reason_nb(params, open_orders)
+    if reason != R_OK:
+        return reason
     reason = window_reason_nb(control, params, now)
     if reason != R_OK:
         return reason
     return verdicts_reason_nb(verdicts, n_verdicts)
+
+
+@kernel
+def reduce_only_reason_nb(intent: Any, pos_qty: int, reducing_qty: int) -> int:
+    """R_REDUCE_ONLY for an order that says it reduces and could do anything else."""
+    reduces = reduces_nb(int(np.int64(intent["side"])), intent["qty"], pos_qty, reducing_qty)
+    return R_OK if reduces else R_REDUCE_ONLY
 
 
 @kernel
@@ -265,9 +347,7 @@ def reduce_reason_nb(
     reason = shape_reason_nb(params, spec, intent, ref_price, pos_qty, reducing_qty, True)
     if reason != R_OK:
         return reason
-    if not reduces_nb(int(np.int64(intent["side"])), intent["qty"], pos_qty, reducing_qty):
-        return R_REDUCE_ONLY
-    return R_OK
+    return reduce_only_reason_nb(intent, pos_qty, reducing_qty)
 
 
 @kernel

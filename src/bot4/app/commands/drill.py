@@ -1,4 +1,4 @@
-"""`bot4 drill kill`: kill -9 again and again, and compare the books each time."""
+"""`bot4 drill kill`: kill -9 again and again. `bot4 drill soak`: trade long, with faults, modes and kills."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 
 from bot4.app import bootstrap, drill_flip
 from bot4.app.drill import Drill, Score, Setup, start_exchange
+from bot4.app.soak import soak as run_soak
+from bot4.app.soak import write_samples
 from bot4.app.trading import warm
 from bot4.model.errors import ConfigError, SafetyError
+from bot4.model.times import NS, duration_ns
 from bot4.research.replay import compare
 from bot4.research.session import choose, load
 
@@ -90,3 +93,56 @@ def _replayed(folder: Path) -> dict[str, Any]:
     session, collector = refold.run()
     found = compare(refold, session, collector)
     return {name: found[name] for name in ("identical", "events", "orders", "fills", "differences")}
+
+
+LEAST_S = 20.0
+
+
+def soak(*, for_: str, seed: int, out: Path | None, as_json: bool) -> dict[str, Any] | None:
+    """Trade on a served exchange for `for_`, with faults and kills; SafetyError when anything was wrong."""
+    seconds = duration_ns(for_) / NS["s"]
+    if seconds < LEAST_S:
+        raise ConfigError(f"--for {for_}: a soak lasts at least {LEAST_S:g} s")
+    if not Path("/proc/self/statm").exists() or not hasattr(os, "fork"):
+        raise ConfigError("the soak reads /proc: it needs Linux")
+    lives = 2 if seconds < 4 * 3600 else 4
+    every = min(30.0, max(1.0, seconds / 200))
+    with tempfile.TemporaryDirectory(prefix="bot4-soak-") as scratch:
+        base = out if out is not None else Path(scratch)
+        base.mkdir(parents=True, exist_ok=True)
+        if any(base.iterdir()):
+            raise ConfigError(f"{base} is not empty; name another folder with --out")
+        with bootstrap.progress(as_json) as bar:
+            bar(0, seconds, "starting the exchange")
+            tally, growth = run_soak(
+                base,
+                seconds,
+                seed,
+                lambda at, text: bar(min(at, seconds), seconds, text),
+                lives=lives,
+                every=every,
+                bar="1s",
+            )
+        write_samples(base / "samples.csv", tally.seen)
+    document = {
+        "seconds": round(seconds, 1),
+        "seed": seed,
+        "runs": lives,
+        "kills": tally.kills,
+        "trades": tally.trades,
+        "words": dict(sorted(tally.words.items())),
+        "faults": dict(sorted(tally.faults.items())),
+        "breaker_opened": tally.breaker_opened,
+        **growth,
+        "wrong": tally.wrong[:20],
+    }
+    if tally.wrong:
+        error = SafetyError(f"the soak found faults: {'; '.join(tally.wrong[:3])}")
+        error.document = document
+        raise error
+    if as_json:
+        return document
+    bootstrap.shown(document, [(name, str(value)) for name, value in document.items()])
+    if out is not None:
+        print(f"memory, files and threads over time: {out / 'samples.csv'}")
+    return None

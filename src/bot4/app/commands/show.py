@@ -1,4 +1,4 @@
-"""`bot4 show`: orders, positions, profit and breakers of a run, read from its journal alone."""
+"""`bot4 show`: orders, positions, profit, breakers of a run, from its journal; the checks of every trade."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bot4.app.check_list import CHECKS
 from bot4.engine.build import Plan
 from bot4.execution.views import Views
 from bot4.model import names
@@ -151,8 +152,46 @@ def breaker_lines(document: dict[str, Any]) -> list[str]:
 WHAT: dict[str, Callable[[Plan, Views], Any]] = {"orders": _orders, "positions": _positions, "pnl": _pnl}
 
 
-def show(*, what: str, journal: Path, as_json: bool) -> dict[str, Any] | None:
-    """Show `what` (orders, positions, pnl, breakers) of the run in `journal`."""
+def _checks(journal: Path | None) -> list[dict[str, Any]]:
+    """The list of checks; with a run, how often each was the reason there, by its words.
+
+    The gate counts by reason: checks that share one share the number. The desk's own are counted by check.
+    """
+    found: list[dict[str, Any]] = [
+        {
+            "check": check.name,
+            "layer": str(check.layer),
+            "judges": str(check.judges),
+            "reads": check.reads,
+            "reasons": ", ".join(check.words) or None,
+            "stale or missing": check.missing,
+            "settings": ", ".join(check.settings) or None,
+            "where": check.where,
+        }
+        for check in CHECKS
+    ]
+    if journal is None:
+        return found
+    reader = JournalReader(journal)
+    ends = [block.payload["summary"] for block in reader.blocks(port.END)]
+    by_reason = ends[-1].get("refused", {}) if ends else {}
+    by_check: Counter[str] = Counter()
+    for block in JournalReader(journal).blocks(port.NOTE):
+        if block.payload.get("what") == "refused":
+            by_check.update(list(block.payload["checks"]))
+    for check, row in zip(CHECKS, found, strict=True):
+        row["refused"] = by_check[check.name] or sum(by_reason.get(word, 0) for word in check.words)
+    return found
+
+
+def show(*, what: str, journal: Path | None, as_json: bool) -> dict[str, Any] | None:
+    """Show `what` (orders, positions, pnl, breakers) of the run in `journal`, or the list of checks."""
+    if what not in (*WHAT, "breakers", "checks"):
+        raise ConfigError(f"bot4 show {what}: choose one of {', '.join(WHAT)}, breakers, checks")
+    if what == "checks":
+        return _tell(what, _checks(journal), {}, as_json)
+    if journal is None:
+        raise ConfigError(f"bot4 show {what}: name the folder of a run's journal")
     if what == "breakers":
         document = breakers(journal)
         if as_json:
@@ -160,30 +199,39 @@ def show(*, what: str, journal: Path, as_json: bool) -> dict[str, Any] | None:
         for line in breaker_lines(document):
             print(line)
         return None
-    if what not in WHAT:
-        raise ConfigError(f"bot4 show {what}: choose one of {', '.join((*WHAT, 'breakers'))}")
     meta, now = JournalReader(journal).meta(), time.time_ns()
     late = what in RESULTS and is_delayed(meta)
     plan, views = views_of(journal, last_close(now) if late else None)
-    found = WHAT[what](plan, views)
     told: dict[str, str | None] = {}
     if late:
         told = when(last_close(now) if int(meta["data"]["first"]) <= last_close(now) else None, now)
+    return _tell(what, WHAT[what](plan, views), told, as_json)
+
+
+CHECK_HIDDEN = ("reads", "stale or missing", "settings", "where")
+"""Columns of the checks that the page of the documentation holds."""
+
+
+def _tell(what: str, found: Any, told: dict[str, str | None], as_json: bool) -> dict[str, Any] | None:
+    """Rows as a table, or as they are for --json; `told` says of when they are."""
     if as_json:
         return {what: found, **told}
     if told:
         print(f"as of {told['as_of'] or 'no close yet'}; next figures {told['next']}")
+    if what == "checks":
+        found = [{k: v for k, v in row.items() if k not in CHECK_HIDDEN} for row in found]
     if isinstance(found, dict):
         found = [found]
     if not found:
-        print(f"no {what} in {journal}")
+        print(f"no {what} in this run")
         return None
     table = Table(box=None, pad_edge=False)
     for name in found[0]:
         table.add_column(name.replace("_", " "))
-    for row in found[-MOST_ORDERS:]:
+    most = len(found) if what == "checks" else MOST_ORDERS
+    for row in found[-most:]:
         table.add_row(*("–" if value is None else str(value) for value in row.values()))
     Console().print(table)
-    if len(found) > MOST_ORDERS:
-        print(f"the last {MOST_ORDERS} of {len(found)}; all of them with --json")
+    if len(found) > most:
+        print(f"the last {most} of {len(found)}; all of them with --json")
     return None

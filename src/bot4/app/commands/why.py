@@ -64,6 +64,8 @@ def _print(document: dict[str, Any]) -> None:
         symbol = look["instrument"]
         for key in ("market", "fusion", "chain", "position", "last_decision"):
             _flat(table, f"{symbol} {key}", look[key])
+        if look["refused_by"]:
+            table.add_row(f"{symbol} order", "refused by", ", ".join(look["refused_by"]))
         for vote in look["votes"]:
             word = {1: "up", -1: "down", 0: "abstains"}[vote["direction"]]
             table.add_row(f"{symbol} vote", vote["source"], f"{word} {vote['confidence']:.2f}")
