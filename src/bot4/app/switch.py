@@ -11,6 +11,7 @@ from bot4.app.alarms import Everywhere, alarms
 from bot4.app.commands.control import inbox_dir, run_name
 from bot4.app.commands.stop import control_dir, heartbeat_file
 from bot4.app.config import Config, key_dir
+from bot4.model.codes_nb import MODE_REDUCE
 from bot4.ports.alarm import Alarm
 from bot4.research.control import Operator
 from bot4.research.session import Session
@@ -18,6 +19,7 @@ from bot4.safety.authority import Authority
 from bot4.safety.heartbeat import HeartbeatFile
 from bot4.safety.inbox import Inbox
 from bot4.safety.killswitch import KillSwitch
+from bot4.safety.marker import PartMarks
 from bot4.safety.panel import NoPanel, Panel, open_panel
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.anchors import HourlyAnchor
@@ -31,6 +33,8 @@ class Controls:
     switch: KillSwitch
     inbox: Inbox
     panel: Panel | NoPanel
+    within_ns: int  # in which a part that is stopped must be flat
+    marks: PartMarks | None = None  # of the account, where there is one
     _session: Session | None = None
     _operator: Operator | None = None
     _anchor: HourlyAnchor | None = field(default=None)
@@ -43,8 +47,10 @@ class Controls:
             session,
             self.inbox,
             SystemClock(),
-            lambda text: self.alarm.tell("warning", text),
+            self.alarm.tell,
             self.alarm.hub.acknowledge,
+            self.marks,
+            self.within_ns,
         )
 
     def look(self) -> None:
@@ -54,7 +60,10 @@ class Controls:
         self._operator.look()
         if self._anchor is not None:
             self._anchor.look(SystemClock().now_ns())
-        self.panel.show(int(self._session.engine.safety.control[0]["mode"]), self.switch.latched)
+        mode = int(self._session.engine.safety.control[0]["mode"])
+        if self._operator.halts.raised:  # a part is stopped: no longer green
+            mode = max(mode, MODE_REDUCE)
+        self.panel.show(mode, self.switch.latched)
 
 
 @contextmanager
@@ -103,4 +112,4 @@ def controls(settings: Config) -> Iterator[Controls]:
         held.callback(panel.close)
         if not panel.present and settings["panel.profile"] != "off":
             alarm.tell("warning", f"control panel: {panel.why}")
-        yield Controls(alarm, switch, inbox, panel)
+        yield Controls(alarm, switch, inbox, panel, settings["live.wind_down"])

@@ -42,6 +42,7 @@ from bot4.model.codes_nb import (
 from bot4.risk.checks_nb import verdicts_nb
 from bot4.risk.heat_nb import refresh_nb
 from bot4.safety.gate_nb import gate_nb
+from bot4.safety.modes_nb import halted_nb
 
 
 @kernel
@@ -97,7 +98,8 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
             s["verdicts"],
         )
         s["verdicts"][n_verdicts] = R_UNKNOWN_ORDER if unknown_nb(orders_of(s), inst) > 0 else R_OK
-        n_verdicts += 1
+        s["verdicts"][n_verdicts + 1] = halted_nb(s["halts"], inst)
+        n_verdicts += 2
     open_all = 0
     for k_inst in range(s["spec"].shape[0]):
         open_all += open_count_nb(orders_of(s), k_inst)

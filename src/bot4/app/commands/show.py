@@ -10,13 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bot4.app.config import from_json
 from bot4.engine.build import Plan
 from bot4.execution.views import Views
 from bot4.model import names
-from bot4.model.codes_nb import ACT_NEW
+from bot4.model.codes_nb import ACT_NEW, EV_HALT, EV_KILL
 from bot4.model.errors import ConfigError
+from bot4.model.times import instant_text
 from bot4.model.values import plain
 from bot4.ports import journal as port
+from bot4.safety.modes_nb import halt_nb, kill_nb, unhalt_nb
+from bot4.safety.scopes import Scopes
+from bot4.safety.state import gate_params, new_halts, new_safety
 from bot4.storage.journal import JournalReader
 
 MOST_ORDERS = 50
@@ -98,14 +103,42 @@ def _pnl(plan: Plan, views: Views) -> dict[str, Any]:
 
 
 WHAT: dict[str, Callable[[Plan, Views], Any]] = {"orders": _orders, "positions": _positions, "pnl": _pnl}
+KILLS = "kills"
+
+
+def _kills(journal: Path) -> list[dict[str, Any]]:
+    """Every kill, whole or partial: since when, why, and since when it is released, if it is."""
+    meta = JournalReader(journal).meta()
+    plan = Plan.from_json(meta["plan"])
+    scopes = Scopes.of([i.symbol for i in plan.instruments], meta)
+    cooldown = from_json(meta["settings"])["safety.cooldown"]
+    safety = new_safety(gate_params(1, cooldown_ns=max(1, cooldown)))
+    halts = new_halts(len(plan.instruments))
+    found: list[dict[str, Any]] = []
+    standing: dict[tuple[int, int], dict[str, Any]] = {}
+    for event in JournalReader(journal).gather(port.INPUTS)["event"]:
+        now, x, reason = int(event["ts_local"]), int(event["x"]), int(event["y"])
+        at = (abs(x), int(event["instrument"]))
+        if event["kind"] == EV_KILL and kill_nb(safety, reason, now):
+            found.append(_kill("everything", now, reason))
+        elif event["kind"] == EV_HALT and x > 0 and halt_nb(halts, x, at[1], reason, now):
+            scope = next(s for s in scopes.every() if (s.code, s.instrument) == at)
+            standing[at] = _kill(str(scope), now, reason)
+            found.append(standing[at])
+        elif event["kind"] == EV_HALT and unhalt_nb(safety, halts, -x, at[1], now, bool(event["flags"])):
+            standing.pop(at)["released"] = instant_text(now)
+    return found
+
+
+def _kill(what: str, now: int, reason: int) -> dict[str, Any]:
+    return {"stopped": what, "since": instant_text(now), "reason": names.reason(reason), "released": None}
 
 
 def show(*, what: str, journal: Path, as_json: bool) -> dict[str, Any] | None:
-    """Show `what` (orders, positions, pnl) of the run in `journal`."""
-    if what not in WHAT:
-        raise ConfigError(f"bot4 show {what}: choose one of {', '.join(WHAT)}")
-    plan, views = views_of(journal)
-    found = WHAT[what](plan, views)
+    """Show `what` (orders, positions, pnl, kills) of the run in `journal`."""
+    if what not in (*WHAT, KILLS):
+        raise ConfigError(f"bot4 show {what}: choose one of {', '.join((*WHAT, KILLS))}")
+    found = _kills(journal) if what == KILLS else WHAT[what](*views_of(journal))
     if as_json:
         return {what: found}
     if isinstance(found, dict):

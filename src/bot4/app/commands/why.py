@@ -48,7 +48,7 @@ def _print(document: dict[str, Any]) -> None:
             _flat(table, key, document[key])
     for look in document["instruments"]:
         symbol = look["instrument"]
-        for key in ("market", "fusion", "chain", "position", "last_decision"):
+        for key in ("market", "fusion", "chain", "position", "last_decision", "stopped"):
             _flat(table, f"{symbol} {key}", look[key])
         for vote in look["votes"]:
             word = {1: "up", -1: "down", 0: "abstains"}[vote["direction"]]
