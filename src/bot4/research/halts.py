@@ -61,12 +61,13 @@ class Halts:
     def free(self, scope: Scope, by: str) -> tuple[bool, str]:
         """Release `scope` for an authorised person: whether it fell, and what is said of it."""
         before = next((r for r in self.raised if r.scope == scope), None)
+        if before is not None:
+            driver = self._session.driver
+            driver.unhalt(scope.code, R_COMMAND, instrument=scope.instrument, authorised=True)
+        fell = before is not None and all(r.scope != scope for r in self.raised)
+        self._note({"what": "partial release", "by": by, "scope": str(scope), "released": fell})
         if before is None:
             return False, f"{scope} is not stopped; stopped: {self._list()}"
-        driver = self._session.driver
-        driver.unhalt(scope.code, R_COMMAND, instrument=scope.instrument, authorised=True)
-        fell = all(r.scope != scope for r in self.raised)
-        self._note({"what": "partial release", "by": by, "scope": str(scope), "released": fell})
         if not fell:
             return False, self._why_not(before)
         self._open.pop(scope, None)
