@@ -77,7 +77,7 @@ def export(folder: Path, start: int | None, end: int | None) -> Iterator[str]:
 
 def _lines(block: Block) -> Iterator[dict[str, Any]]:
     rows = block.payload
-    if block.kind == port.META and "plan" not in rows:  # the run was begun again
+    if block.kind == port.META and "kind" not in rows:  # the run was begun again
         yield {"what": "epoch", "ts_ns": None, "epoch": rows["epoch"], "first_order": rows["first_order"]}
     elif block.kind == port.META:
         yield {

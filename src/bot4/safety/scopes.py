@@ -15,7 +15,6 @@ import numpy as np
 from bot4.model import names
 from bot4.model.codes_nb import SCOPE_INSTRUMENT, SCOPE_STRATEGY, SCOPE_VENUE
 from bot4.model.errors import CallerError
-from bot4.safety.modes_nb import halt_row_nb
 
 KINDS = {word: code for code, word in names.SCOPES.items()}
 
@@ -89,8 +88,10 @@ class Scopes:
         return (scope.instrument,) if scope.code == SCOPE_INSTRUMENT else tuple(range(len(self.symbols)))
 
     def row(self, scope: Scope, halts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Its row in the engine's `halts` (HALT_DTYPE)."""
-        found: np.ndarray[Any, Any] = halts[halt_row_nb(halts, scope.code, scope.instrument)]
+        """Its row in the engine's `halts` (HALT_DTYPE, in the order of `new_halts`)."""
+        n = len(self.symbols)
+        at = scope.instrument if scope.code == SCOPE_INSTRUMENT else n + (scope.code == SCOPE_VENUE)
+        found: np.ndarray[Any, Any] = halts[at]
         return found
 
     def raised(self, halts: np.ndarray[Any, Any]) -> list[Raised]:
