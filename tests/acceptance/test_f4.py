@@ -31,6 +31,7 @@ class Long(Strategy):
         return 1.0
 """
 DISTANCE = "risk.emergency_stop=1 %"
+HALF = "safety.reduce_share=50 %"
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ async def test_f4_4_a_stop_whose_reply_is_lost_is_looked_up_never_doubled_and_no
 
 async def test_f4_5_a_crash_between_cancel_and_new_stop_is_mended_at_the_restart(stack):
     """The stop moves because the position is halved: the old one is cancelled, and nothing more goes out."""
-    async with stack.killed() as live:
+    async with stack.killed(sets=[HALF]) as live:
         await live.enter()
         await stack.fault("drop", {"face": "user", "stream": "ALGO_UPDATE"})
         await stack.fault("accept_then_lose_reply", {**STOPS, "method": "DELETE"})
@@ -241,7 +242,7 @@ async def test_f4_7_a_stop_covers_what_is_filled_at_once_and_grows_with_it(tmp_p
 
 
 async def test_f4_8_after_a_partial_exit_the_stop_is_no_larger_than_the_position(stack):
-    async with stack.session() as live:
+    async with stack.session(sets=[HALF]) as live:
         await live.enter()
         assert [o.request.qty for o in stops(stack)] == [10]
         live.session.driver.mode(c.MODE_REDUCE, c.R_OPERATOR)

@@ -69,9 +69,47 @@ def test_modes_by_command_and_down_again_only_with_the_key(alive, tmp_path):
     assert m.bot4("replay", tmp_path / "j", "--verify", "--json").doc["identical"]
 
 
+def test_a_part_is_stopped_by_command_and_released_with_the_key_and_the_run_goes_on(alive, tmp_path):
+    symbol = "SYN-USDT-PERP"
+    wrong = m.bot4("stop", "--symbol", "DOGE-USDT", "--json")
+    assert wrong.code == 2
+    assert f"it has instrument {symbol}" in wrong.err
+    assert m.bot4("stop", "--strategy", "").code == 2  # an empty name is no order to stop everything
+    assert "venue generative (synthetic)" in m.bot4("stop", "--venue", "binance-spot").err
+    said = m.bot4("stop", "--symbol", symbol, "--symbol", "DOGE-USDT", "--json")
+    assert said.code == 2  # the one that is there is stopped all the same
+    assert [a["accepted"] for a in said.doc["answers"]] == [True, False]
+    again = m.bot4("stop", "--symbol", symbol, "--run", str(alive.pid))
+    assert again.code == 0
+    assert "stopped already" in again.out
+    assert m.bot4("stop", "--strategy", "hybrid", "--json").doc["answers"][0]["accepted"]
+    assert m.bot4("keys", "new").code == 0
+    assert m.bot4("resume", "--json").doc["text"] == "mode is normal"  # releases no part
+    assert m.bot4("resume", "--symbol", symbol, "--strategy", "hybrid").code == 2
+    time.sleep(0.05)  # 180 market seconds a second: the cooldown of 1 s is over
+    assert m.bot4("resume", "--strategy", "hybrid", "--json").doc["text"] == "strategy hybrid is released"
+    assert m.bot4("resume", "--strategy", "hybrid").code == 7
+    assert m.bot4("stop", "--run", "1").code == 4
+    assert m.bot4("stop", "--run", str(alive.pid)).code == 0
+    alive.wait(60)
+    kills = m.bot4("show", "kills", tmp_path / "j", "--json").doc["kills"]
+    assert [(k["stopped"], k["reason"], bool(k["released"])) for k in kills] == [
+        (f"instrument {symbol}", "command", False),
+        ("strategy hybrid", "command", True),
+        ("everything", "file", False),
+    ]
+    assert "everything" in m.bot4("show", "kills", tmp_path / "j").out
+    end = next(b.payload for b in JournalReader(tmp_path / "j").blocks(port.END))["summary"]
+    assert end["stopped"] == [f"instrument {symbol}"]
+    assert any("is stopped by a partial kill" in line for line in end["warnings"])
+    assert m.bot4("replay", tmp_path / "j", "--verify", "--json").doc["identical"]
+    looks = m.bot4("why", tmp_path / "j", "--at", "2030-01-01T00:00:00Z", "--json").doc["instruments"]
+    assert [look["stopped"]["by"] for look in looks] == ["killed_instrument"]
+
+
 def test_without_a_run_every_command_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("BOT4_CONTROL_DIR", str(tmp_path))
-    for command in (["mode", "pause"], ["resume"]):
+    for command in (["mode", "pause"], ["resume"], ["stop", "--symbol", "X"], ["resume", "--symbol", "X"]):
         answer = m.bot4(*command)
         assert answer.code == 4
         assert "no run of bot4 is alive" in answer.err

@@ -156,6 +156,16 @@ def flat_bars(first, last, price=500_000, wobble=100):
     return np.concatenate(rows)
 
 
+BARS_TWO = 24
+
+
+def pair_bars(k, price=500_000):
+    """Bar number k of two instruments, at one instant."""
+    rows = [flat_bars(k, k, price) for _ in (0, 1)]
+    rows[1]["instrument"] = 1
+    return np.concatenate(rows)
+
+
 def quote(ts, bid, ask, seq, inst=0, qty=10_000):
     return event(c.EV_BOOK_TICKER, ts, inst, price=bid, qty=qty, x=ask, y=qty, seq=seq)
 

@@ -28,8 +28,12 @@ from bot4.model.events import EVENT_DTYPE
 from bot4.ports import journal as port
 from bot4.ports.alarm import FakeAlarm
 from bot4.ports.secrets import ApiKey, FakeSecrets
+from bot4.research.control import Operator
 from bot4.research.session import choose, load
+from bot4.safety.authority import Authority
+from bot4.safety.inbox import Inbox
 from bot4.safety.killswitch import KillSwitch
+from bot4.safety.marker import PartMarks
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.journal import JournalReader
 from bot4.venues.binance.endpoints import served_spot, served_usdm
@@ -79,10 +83,12 @@ WISH = Path(__file__).with_name("wish.json")
 
 
 class Wish(Strategy):
-    """Wants what the file says: a score for every bar, or [a score] for one."""
+    """Wants what the file says: a score for every bar, [a score] for one, or {symbol: score}."""
 
     def on_bar(self, bar):
         wish = json.loads(WISH.read_text())
+        if isinstance(wish, dict):
+            return wish.get(bar.instrument)
         if isinstance(wish, list):
             WISH.write_text("null")
             return wish[0]
@@ -91,9 +97,10 @@ class Wish(Strategy):
 
 
 class Pond:
-    """A market that stands where the test puts it; one lot is traded at each step, so that bars close."""
+    """Markets that stand where the test puts them; one lot is traded at each step, so that bars close."""
 
-    def __init__(self, start_ns, mid, lots):
+    def __init__(self, start_ns, mid, lots, markets=1):
+        self.markets = markets
         self.start_ns = self.at = start_ns
         self.mid = mid  # ticks
         self.bids = self.asks = lots  # lots on the best level of each side
@@ -106,7 +113,11 @@ class Pond:
         while self.at + STEP_NS <= ts:
             self.at += STEP_NS
             self.n += 1
-            self._step(rows)
+            for k in range(self.markets):
+                first = len(rows)
+                self._step(rows)
+                for row in rows[first:]:
+                    row["instrument"] = k
         return np.concatenate(rows) if rows else np.empty(0, EVENT_DTYPE)
 
     def finished(self):
@@ -148,6 +159,14 @@ class Live:
     def show(self, session, desk, figures):
         self.session, self.desk, self.figures = session, desk, figures
         self.begun.set()
+
+    def attach(self, session, anchor):
+        """The operator's way in: commands by file, a release by key, marks of partial kills on the account."""
+        inbox = Inbox(self.stack.base / "inbox", Authority(self.stack.base / "keys", "run-1"))
+        self.operator = Operator(session, inbox, SystemClock(), self.stack.alarm.tell, marks=self.stack.marks)
+
+    def look(self):
+        self.operator.look()
 
     @property
     def wish(self):
@@ -227,18 +246,20 @@ class Live:
 class Stack:
     """An exchange that stays, and sessions that come and go on one journal."""
 
-    def __init__(self, kind, folder, market, pond, exchange, server):
+    def __init__(self, kind, folder, market, pond, exchange, server, symbols=None):
+        self.symbols = symbols or ("BTC-USDT-PERP" if kind == "perp" else "BTC-USDT",)
         self.kind, self.market, self.pond = kind, market, pond
         self.exchange, self.server = exchange, server
         self.base = folder
         self.folder = folder / "journal"
         self.alarm = FakeAlarm()
-        self.symbol = "BTC-USDT-PERP" if kind == "perp" else "BTC-USDT"
+        self.symbol = self.symbols[0]
         self.wish = folder / "wish.json"
         self.wish.write_text("null")
         (folder / "wish.py").write_text(STRATEGY)
         self.strategy = f"{folder / 'wish.py'}:Wish"
         self.job = self.switch = None
+        self.marks = PartMarks(folder / "state", "account")
 
     # --- the other side ------------------------------------------------------------------
     @property
@@ -305,20 +326,30 @@ class Stack:
 
     def task(self, *, adopt=False, sets=()):
         settings = self.settings(sets)
-        return Task((self.symbol,), settings, choose(self.strategy), load(None), 7, self.folder, adopt, None)
+        return Task(self.symbols, settings, choose(self.strategy), load(None), 7, self.folder, adopt, None)
 
     @asynccontextmanager
-    async def session(self, *, adopt=False, sets=(), lease=None, venue=None):
-        """A session that trades inside the block, and is flattened by the kill switch at its end."""
+    async def session(self, *, adopt=False, sets=(), lease=None, venue=None, duration_ns=None):
+        """A session that trades inside the block, and is flattened by the kill switch at its end.
+
+        With `duration_ns` it ends by itself, when that is sooner.
+        """
         live = Live(self)
         clock = SystemClock()
         live.wish = None
         self.switch = KillSwitch(self.base / "stop", clock, self.alarm, max_missed=600)
-        task = self.task(adopt=adopt, sets=sets)
-        warm(task.settings, task.chosen, 1)
+        task = replace(self.task(adopt=adopt, sets=sets), duration_ns=duration_ns)
+        warm(task.settings, task.chosen, len(self.symbols))
         venue = venue or self.adapter()
         around = Surroundings(
-            clock, self.alarm, self.switch, live.show, lease=lease, health=venue.health.state
+            clock,
+            self.alarm,
+            self.switch,
+            live.show,
+            attach=live.attach,
+            control=live.look,
+            lease=lease,
+            health=venue.health.state,
         )
         self.job = asyncio.create_task(trade(venue, task, around))
         try:
@@ -374,8 +405,10 @@ class Killed(BaseException):
 
 
 @asynccontextmanager
-async def exchange_of(kind, folder: Path, *, mid="50000", lots=None, held=0, **changes):
-    """A served exchange with one market and one funded account; `changes` of the market.
+async def exchange_of(kind, folder: Path, *, mid="50000", lots=None, held=0, bases=("BTC",), **changes):
+    """A served exchange with one market (or one for each of `bases`, all alike) and one funded account.
+
+    `changes` of the market.
 
     `held`: lots that the account bought two minutes ago.
     """
@@ -383,14 +416,12 @@ async def exchange_of(kind, folder: Path, *, mid="50000", lots=None, held=0, **c
     now = clock.now_ns()
     began = now - 120 * 10**9
     make = perp_market if kind == "perp" else spot_market
-    market = make("BTC", "0.10", "0.001" if kind == "perp" else "0.00001")
-    if changes:
-        market = market.__class__(
-            **{**{f: getattr(market, f) for f in market.__dataclass_fields__}, **changes}
-        )
+    markets = [make(base, "0.10", "0.001" if kind == "perp" else "0.00001") for base in bases]
+    markets = [replace(one, **changes) for one in markets]
+    market = markets[0]
     depth = lots if lots is not None else int(Decimal(5) / market.lot)
-    pond = Pond(began, int(Decimal(mid) / market.tick), depth)
-    exchange = exchange_on([market], pond, 7, began)
+    pond = Pond(began, int(Decimal(mid) / market.tick), depth, len(markets))
+    exchange = exchange_on(markets, pond, 7, began)
     exchange.open_account(KEY, SECRET, {"USDT": Decimal(100_000)}, {"USDT": Decimal(100_000)})
     product = "usdm" if kind == "perp" else "spot"
     options = ServedOptions(limits={"spot": WIDE, "usdm": WIDE})
@@ -401,7 +432,8 @@ async def exchange_of(kind, folder: Path, *, mid="50000", lots=None, held=0, **c
     exchange.advance(now)
     server = ServedVenue({product: exchange}, clock, options)
     async with server.running():
-        yield Stack(kind, folder, market, pond, exchange, server)
+        symbols = tuple(f"{base}-USDT-PERP" if kind == "perp" else f"{base}-USDT" for base in bases)
+        yield Stack(kind, folder, market, pond, exchange, server, symbols)
     if server.failure is not None:
         raise server.failure
 

@@ -135,6 +135,8 @@ def _header(s: Snapshot) -> Section:
     top.add_column(justify="right")
     top.add_row(left, right)
     lines: list[RenderableType] = [top, clocks]
+    if s.get("stopped"):
+        lines.append(Text(f"STOPPED {', '.join(s['stopped'])}", "bold red"))
     if s.get("notice"):
         lines.append(Text(s["notice"], "yellow"))
     return Section("header", 0, Group(*lines))
@@ -391,7 +393,8 @@ def plain_line(s: Snapshot) -> str:
     words = [
         _instant(s.get("market_ts")),
         s.get("mode", "run") + (" SYNTHETIC" if s.get("synthetic") else ""),
-        f"control {s.get('control', DASH)}",
+        f"control {s.get('control', DASH)}"
+        + (f" STOPPED {', '.join(s['stopped'])}" if s.get("stopped") else ""),
         f"equity {_number(a.get('equity'))} {s.get('currency', '')}".rstrip()
         + f" ({_percent(a.get('total_fraction'), 2, sign=True)} after costs{_published(a)})",
         f"drawdown {_percent(a.get('drawdown'))}",

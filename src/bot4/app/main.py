@@ -253,15 +253,28 @@ def doctor(
     _run("doctor", "doctor", as_json, packages=packages)
 
 
-@app.command()
-def stop(as_json: Json = False) -> None:
-    """Raise the kill switch of every run on this machine: cancel, flatten, stop."""
-    _run("stop", "stop", as_json)
-
-
 Pid = Annotated[
     int | None, typer.Option("--run", help="Process id of the run; needed when several are alive.")
 ]
+Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this instrument.")]
+OfStrategy = Annotated[str | None, typer.Option("--strategy", help="Only what this strategy trades.")]
+OfVenue = Annotated[str | None, typer.Option("--venue", help="Only what is traded on this venue.")]
+
+
+@app.command()
+def stop(
+    symbol: Symbols = None,
+    strategy: OfStrategy = None,
+    venue: OfVenue = None,
+    run: Annotated[int | None, typer.Option("--run", help="Only the run with this process id.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Raise the kill switch of every run on this machine: cancel, flatten, stop; or stop a part of them."""
+    if symbol or strategy is not None or venue is not None:
+        parts = {"symbols": symbol or [], "strategy": strategy, "venue": venue}
+        _run("partial", "stop", as_json, **parts, run=run)
+    else:
+        _run("stop", "stop", as_json, run=run)
 
 
 @app.command()
@@ -283,9 +296,16 @@ def resume(
         typer.Option(help="Only print a release, for the run with this name (see its start line)."),
     ] = None,
     release: Annotated[str | None, typer.Option(help="Hand in a release that was made elsewhere.")] = None,
+    symbol: Symbols = None,
+    strategy: OfStrategy = None,
+    venue: OfVenue = None,
     as_json: Json = False,
 ) -> None:
-    """Lower the control mode of a run, with a release signed by the operator's key."""
+    """Lower the mode of a run, or let a stopped part trade again; a release is signed with the key."""
+    if release is None and (symbol or strategy is not None or venue is not None):
+        parts = {"symbols": symbol or [], "strategy": strategy, "venue": venue}
+        _run("partial", "resume", as_json, **parts, run=run, for_run=for_run)
+        return
     _run("control", "resume", as_json, to=to, run=run, for_run=for_run, release=release)
 
 
@@ -455,13 +475,13 @@ def config_sealed(sealed: SealedDir = Path("sealed"), as_json: Json = False) -> 
 
 @app.command()
 def show(
-    what: Annotated[str, typer.Argument(help="orders, positions, pnl, breakers or checks.")],
+    what: Annotated[str, typer.Argument(help="orders, positions, pnl, breakers, kills or checks.")],
     journal: Annotated[
         Path | None, typer.Argument(help="Folder of a run's journal; checks can be shown without.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show orders, positions, profit or breakers of a run, from its journal; or the checks of every trade."""
+    """Show orders, positions, profit, breakers or kills of a run, from its journal; or the checks."""
     _run("show", "show", as_json, what=what, journal=journal)
 
 

@@ -170,6 +170,7 @@ class Observer:
             **self.fixed,
             "mode": "live" if delayed else "paper",
             "control": counts["mode"],
+            "stopped": counts["stopped"],
             "market_ts": now,
             "uptime_s": uptime_s,
             "remaining_s": None if self.duration_s is None else max(0.0, self.duration_s - uptime_s),

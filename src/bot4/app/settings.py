@@ -216,6 +216,18 @@ SETTINGS: tuple[Setting, ...] = (
         1,
     ),
     _S("safety.cooldown", "duration", "5m", "least time before a mode may be lowered (S2)", 0, 86400 * 10**9),
+    _S(
+        "safety.reduce_share", "fraction", "25 %", "mode reduce: share of the position closed a step", 0.01, 1
+    ),
+    _S(
+        "safety.reduce_interval",
+        "duration",
+        "5m",
+        "mode reduce: time between two steps",
+        10**9,
+        86400 * 10**9,
+    ),
+    _S("safety.reduce_floor", "fraction", "50 %", "mode reduce: share of the position that stays", 0, 0.95),
     _S("safety.protection_interval", "duration", "1s", "period of the protection timer", 10**6, 3600 * 10**9),
     _S("breaker.toxicity", "fraction", "60 %", "toxicity of the flow that stops new risk (S4)", 0.3, 0.99),
     _S("breaker.volume", "number", "20", "volume of 10 s, in multiples of the usual, that does", 3, 1000),

@@ -115,6 +115,7 @@ class Snapshot(TypedDict, total=False):
 
     mode: str  # "paper", "live", "replay", ...
     control: str  # "normal", "reduce", "pause", "emergency"
+    stopped: list[str]  # parts under a partial kill, as "instrument BTC-USDT-PERP"
     synthetic: bool
     strategy: str
     venue: str

@@ -22,7 +22,7 @@ from bot4.app.commands.stop import control_dir, heartbeat_file
 from bot4.app.config import Config, key_dir
 from bot4.app.trail import Trail
 from bot4.engine.trips import trip_text
-from bot4.model.codes_nb import R_OPERATOR
+from bot4.model.codes_nb import MODE_REDUCE, R_OPERATOR
 from bot4.ports.alarm import Alarm
 from bot4.research.control import Operator
 from bot4.research.session import Session
@@ -30,6 +30,7 @@ from bot4.safety.authority import Authority
 from bot4.safety.heartbeat import HeartbeatFile
 from bot4.safety.inbox import Inbox
 from bot4.safety.killswitch import KillSwitch
+from bot4.safety.marker import PartMarks
 from bot4.safety.panel import NoPanel, Panel, open_panel
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.anchors import HourlyAnchor
@@ -45,6 +46,8 @@ class Controls:
     panel: Panel | NoPanel
     board: Board
     trail: Trail
+    within_ns: int  # in which a part that is stopped must be flat
+    marks: PartMarks | None = None  # of the account, where there is one
     _session: Session | None = None
     _operator: Operator | None = None
     _anchor: HourlyAnchor | None = field(default=None)
@@ -58,8 +61,10 @@ class Controls:
             session,
             self.inbox,
             SystemClock(),
-            lambda text: self.alarm.tell("warning", text),
+            self.alarm.tell,
             self.alarm.hub.acknowledge,
+            self.marks,
+            self.within_ns,
         )
 
     def _told(self, rows: np.ndarray[Any, Any]) -> None:
@@ -77,7 +82,10 @@ class Controls:
         self._operator.look()
         if self._anchor is not None:
             self._anchor.look(SystemClock().now_ns())
-        self.panel.show(int(self._session.engine.safety.control[0]["mode"]), self.switch.latched)
+        mode = int(self._session.engine.safety.control[0]["mode"])
+        if self._operator.halts.raised:  # a part is stopped: no longer green
+            mode = max(mode, MODE_REDUCE)
+        self.panel.show(mode, self.switch.latched)
 
 
 @contextmanager
@@ -160,4 +168,4 @@ def controls(settings: Config, journal: Path) -> Iterator[Controls]:
         held.callback(trail.close)
         board = Board(switch, SystemClock())
         held.enter_context(control_api(settings, board, switch, trail, alarm))
-        yield Controls(alarm, switch, inbox, panel, board, trail)
+        yield Controls(alarm, switch, inbox, panel, board, trail, settings["live.wind_down"])

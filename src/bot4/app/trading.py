@@ -17,8 +17,10 @@ from bot4.app.config import Config
 from bot4.engine.build import Plan, new_engine, new_simulator
 from bot4.engine.live import LiveDriver
 from bot4.engine.live_frames import BinanceParsers
+from bot4.engine.parts_nb import tradable_nb
 from bot4.execution.desk import Desk
 from bot4.execution.lease import Lease
+from bot4.execution.orders_nb import open_count_nb
 from bot4.execution.preflight import Wanted
 from bot4.execution.settings import DeskSettings
 from bot4.ledger.ledger_nb import conserved_nb, equity_nb
@@ -183,6 +185,8 @@ def warm(settings: Config, chosen: Chosen, count: int) -> None:
     LiveDriver(engine, new_simulator(settings.values, plan), FakeJournal(), chosen.native).timer(1)
     equity_nb(engine.ledger, engine.spec)
     conserved_nb(engine.ledger)
+    tradable_nb(engine.core[0], 0)
+    open_count_nb(engine.orders, 0)
     BinanceParsers().parser("WUSDT", 0, some[0]).parse(b"")
 
 

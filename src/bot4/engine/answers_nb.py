@@ -40,6 +40,7 @@ from bot4.model.codes_nb import (
     R_VENUE,
     ST_UNKNOWN,
 )
+from bot4.safety.modes_nb import halted_nb
 
 
 @kernel
@@ -152,8 +153,8 @@ def anchor_nb(s: Any, inst: int, purpose: int, qty: int) -> None:
 def ack_nb(s: Any, id: int, slot: int) -> None:
     """Fold an acknowledgement.
 
-    An order that was unknown while its kind was being cancelled (any mode but Normal cancels what can raise
-    risk) missed its cancel; it gets it now.
+    An order that was unknown while its kind was being cancelled (any mode but Normal, and a partial kill,
+    cancel what can raise risk) missed its cancel; it gets it now.
     """
     order = s["table"][slot]
     was_unknown = int(np.int64(order["status"])) == ST_UNKNOWN
@@ -164,8 +165,9 @@ def ack_nb(s: Any, id: int, slot: int) -> None:
     s["inst"][inst]["protect"] = 1
     control = s["control"][0]
     raises = int(np.int64(order["flags"])) & OF_REDUCE_ONLY == 0
-    if raises and control["mode"] != MODE_NORMAL:
-        reason = control["mode_reason"]
+    stopped = halted_nb(s["halts"], inst)
+    if raises and (control["mode"] != MODE_NORMAL or stopped != R_OK):
+        reason = stopped if stopped != R_OK else control["mode_reason"]
         s["n"][N_INTENTS] = cancel_intent_nb(s["intents"], s["n"][N_INTENTS], inst, id, reason)
 
 

@@ -37,7 +37,7 @@ from bot4.model.values import Rate
 from bot4.quality.checks import new_quality
 from bot4.risk.state import default_params, new_risk
 from bot4.safety.breaker_nb import BREAKER_DTYPE
-from bot4.safety.state import gate_params, new_safety
+from bot4.safety.state import gate_params, new_halts, new_safety
 from bot4.signals.ml.trees_nb import TreeModel
 from bot4.signals.ta.votes_nb import N_VOTES
 from bot4.venues.simulator.make import SimParams, new_sim
@@ -144,6 +144,9 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["max_fee_e8"] = round(max(settings["safety.max_fill_fee"], 2 * settings["fees.taker"]) * 1e8)
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
     p["escalate"] = settings["breaker.escalate"]
+    p["reduce_share"] = max(1, round(settings["safety.reduce_share"] * 1e4))
+    p["reduce_floor"] = round(settings["safety.reduce_floor"] * 1e4)
+    p["reduce_ns"] = settings["safety.reduce_interval"]
     for column, key in (("fast", "strategy.fast"), ("slow", "strategy.slow")):
         if plan.strategy == "trend_cross":
             name = f"sma_{settings[key]}"
@@ -292,6 +295,7 @@ def new_engine(settings: Settings, plan: Plan, model: TreeModel) -> Engine:
             "control": safety.control,
             "gate": safety.params,
             "refusals": safety.refusals,
+            "halts": new_halts(n),
             "table": orders.table,
             "counts": orders.counts,
             "legs": orders.legs,

@@ -73,6 +73,7 @@ from bot4.model.codes_nb import (
 )
 from bot4.model.feature_layout_nb import F_ATR_14, F_REALISED_VOL_30
 from bot4.risk.sizing_nb import size_nb, stops_nb
+from bot4.safety.modes_nb import halted_nb
 from bot4.signals.ml.trees_nb import ml_step_nb
 from bot4.signals.ta.votes_nb import combine_votes_nb, ta_votes_nb
 from bot4.strategies.fusion_nb import fuse_nb, trend_cross_nb, view_of_nb
@@ -282,6 +283,11 @@ def enter_nb(s: Any, inst: int, direction: int, score: float) -> None:
     if control["mode"] != MODE_NORMAL:
         s["refusals"][R_MODE] += 1
         record_nb(s, inst, D_REFUSED, R_MODE, direction, 0)
+        return
+    stopped = halted_nb(s["halts"], inst)
+    if stopped != R_OK:
+        s["refusals"][stopped] += 1
+        record_nb(s, inst, D_REFUSED, stopped, direction, 0)
         return
     features = s["features"][inst]["out"]
     atr = features[F_ATR_14]

@@ -45,6 +45,7 @@ from bot4.risk.checks_nb import verdicts_nb
 from bot4.risk.heat_nb import refresh_nb
 from bot4.safety.failed_nb import failed_nb
 from bot4.safety.gate_nb import gate_nb
+from bot4.safety.modes_nb import halted_nb
 
 
 @kernel
@@ -131,7 +132,8 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
         s["verdicts"][n_verdicts] = unknown_reason_nb(s, inst)
         watch_nb(s, inst, equity)
         s["verdicts"][n_verdicts + 1] = breaker_reason_nb(s, inst)
-        n_verdicts += 2
+        s["verdicts"][n_verdicts + 2] = halted_nb(s["halts"], inst)
+        n_verdicts += 3
     open_all = 0
     for k_inst in range(s["spec"].shape[0]):
         open_all += open_count_nb(orders_of(s), k_inst)

@@ -10,7 +10,7 @@ import numpy as np
 from bot4.engine import layout_nb as lay
 from bot4.engine import loop_nb as loop
 from bot4.engine.state import Engine
-from bot4.model.codes_nb import EV_KILL, EV_MODE, EV_VIEW
+from bot4.model.codes_nb import EV_HALT, EV_KILL, EV_MODE, EV_VIEW
 from bot4.model.events import EVENT_DTYPE, INPUT_DTYPE
 from bot4.model.feature_layout_nb import N_BOOK, N_FEATURES
 from bot4.ports import journal as port
@@ -129,7 +129,7 @@ class Driver:
         self.flush()
 
     def tell(self, kind: int, x: int, y: int = 0, *, instrument: int = 0, flags: int = 0) -> None:
-        """Fold a word of the cold plane (EV_KILL, EV_MODE, EV_VIEW) now; it is journalled on return."""
+        """Fold a word of the cold plane (a kill, a mode, a view) now; it is journalled on return."""
         event = np.zeros(1, EVENT_DTYPE)
         event["kind"] = kind
         event["x"] = x
@@ -146,6 +146,14 @@ class Driver:
     def mode(self, mode: int, reason: int, *, authorised: bool = False) -> None:
         """Ask for a control mode."""
         self.tell(EV_MODE, mode, reason, flags=int(authorised))
+
+    def halt(self, scope: int, reason: int, *, instrument: int = 0) -> None:
+        """Raise the partial kill of SCOPE_* `scope` inside the fold: cancel, close, refuse there."""
+        self.tell(EV_HALT, scope, reason, instrument=instrument)
+
+    def unhalt(self, scope: int, reason: int, *, instrument: int = 0, authorised: bool) -> None:
+        """Ask for the release of a partial kill."""
+        self.tell(EV_HALT, -scope, reason, instrument=instrument, flags=int(authorised))
 
     def _say(self, events: np.ndarray[Any, Any]) -> None:
         """Fold `events` next, before what was said earlier and is not folded yet."""

@@ -1,18 +1,20 @@
-"""Protection: brackets, drawdown, modes, flattening. Runs on the timer and after every fill."""
+"""Protection: brackets, drawdown, modes, kills, flattening. Runs on the timer and after every fill."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from bot4.engine.decide_nb import cancel_intent_nb, intent_nb
-from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, N_EQUITY, N_INTENTS
+from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, CK_POS, N_DECISIONS, N_EQUITY, N_INTENTS
 from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of, tradable_nb
 from bot4.execution.bracket_nb import sync_bracket_nb
-from bot4.execution.orders_nb import open_count_nb
+from bot4.execution.orders_nb import open_count_nb, reducing_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
 from bot4.model.codes_nb import (
     BUY,
+    D_MODE_CHANGED,
     FOR_FLATTEN,
     MODE_EMERGENCY,
     MODE_NORMAL,
@@ -22,21 +24,24 @@ from bot4.model.codes_nb import (
     R_DRAWDOWN_DAY,
     R_DRAWDOWN_HARD,
     R_DRAWDOWN_SOFT,
+    R_OK,
     SELL,
     ST_PARTIAL,
     ST_PENDING,
     ST_WORKING,
+    STATUS_DISCONNECTED,
 )
-from bot4.risk.drawdown_nb import update_equity_nb
-from bot4.safety.modes_nb import request_mode_nb
+from bot4.risk.drawdown_nb import resume_nb, update_equity_nb
+from bot4.risk.reduction_nb import due_steps_nb, least_lots_nb, quantity_nb, target_nb
+from bot4.safety.modes_nb import halt_nb, halted_nb, kill_nb, request_mode_nb, unhalt_nb
 
 
 @kernel
 def bracket_nb(s: Any, inst: int) -> None:
-    """Bring stop and target of `inst` to exactly its position."""
+    """Bring stop and target of `inst` to exactly its position, unless it is being closed as a whole."""
     row = s["inst"][inst]
     row["protect"] = 0
-    if row["flatten"] != 0:
+    if s["control"][0]["mode"] == MODE_EMERGENCY or halted_nb(s["halts"], inst) != R_OK:
         return
     s["n"][N_INTENTS] = sync_bracket_nb(
         orders_of(s),
@@ -69,8 +74,12 @@ def cancel_all_nb(s: Any, inst: int, reason: int, keep_reducing: bool) -> None:
 
 @kernel
 def reduce_nb(s: Any, inst: int, qty: int) -> None:
-    """Write the reduce-only market intent that takes `qty` lots off the position."""
-    if qty == 0:
+    """Write the reduce-only market intent that takes `qty` lots off the position.
+
+    No more than the venue's largest order, nor when there is no place: the timer comes again.
+    """
+    qty = min(qty, s["spec"][inst]["max_qty"])
+    if qty <= 0 or s["n"][N_INTENTS] >= s["intents"].shape[0]:
         return
     side = SELL if s["positions"][inst]["qty"] > 0 else BUY
     s["n"][N_INTENTS] = intent_nb(
@@ -79,34 +88,131 @@ def reduce_nb(s: Any, inst: int, qty: int) -> None:
 
 
 @kernel
-def flatten_nb(s: Any, reason: int) -> None:
-    """Emergency: cancel everything, close everything; repeated by the timer until it is true."""
-    for inst in range(s["spec"].shape[0]):
-        qty = abs(tradable_nb(s, inst))
-        row = s["inst"][inst]
-        cancel_all_nb(s, inst, reason, False)
-        row["flatten"] = reason if qty > 0 else 0
-        reduce_nb(s, inst, qty)
+def close_nb(s: Any, inst: int, reason: int) -> None:
+    """Cancel everything on `inst` and close its position; repeated by the timer until it is true."""
+    cancel_all_nb(s, inst, reason, False)
+    reduce_nb(s, inst, abs(tradable_nb(s, inst)))
 
 
 @kernel
-def mode_changed_nb(s: Any, mode: int, reason: int) -> None:
-    """Carry out what a more severe mode demands at once."""
+def flatten_nb(s: Any, reason: int) -> None:
+    """Emergency: cancel everything, close everything."""
+    for inst in range(s["spec"].shape[0]):
+        close_nb(s, inst, reason)
+
+
+@kernel
+def reduce_step_nb(s: Any, inst: int) -> None:
+    """In mode Reduce: bring `inst` one step nearer to what its schedule allows now (`reduction_nb`).
+
+    An entry that was filled after the mode had changed counts as held from the beginning. Without market data
+    nothing is closed at a price of the past; the step is made up when they are back.
+    """
+    control = s["control"][0]
+    if control["mode"] != MODE_REDUCE or halted_nb(s["halts"], inst) != R_OK:
+        return
+    row = s["inst"][inst]
+    qty = tradable_nb(s, inst)
+    held = abs(qty)
+    row["base"] = max(row["base"], held)
+    if held == 0 or row["status"] == STATUS_DISCONNECTED:
+        return
+    p = s["params"][0]
+    steps = due_steps_nb(s["clock"][CK_NOW], control["mode_since"], p["reduce_ns"])
+    target = target_nb(row["base"], steps, p["reduce_share"], p["reduce_floor"])
+    step = row["base"] - target_nb(row["base"], 1, p["reduce_share"], 0)
+    left = held - reducing_nb(orders_of(s), inst, SELL if qty > 0 else BUY, FOR_FLATTEN)
+    least = least_lots_nb(s["spec"][inst], row["mark"])
+    reduce_nb(s, inst, quantity_nb(left, target, step, least))
+
+
+@kernel
+def begin_reduce_nb(s: Any) -> None:
+    """Mode Reduce begins: what is held now is the base of its schedule, and the first step is due."""
+    for inst in range(s["spec"].shape[0]):
+        s["inst"][inst]["base"] = 0
+        reduce_step_nb(s, inst)
+
+
+@kernel
+def mode_row_nb(s: Any, before: int) -> None:
+    """Journal that the mode is no longer `before`: one row for each change, whoever asked for it."""
+    control = s["control"][0]
+    n = s["n"][N_DECISIONS]
+    d = s["decisions"][n]
+    d["seq"] = 0
+    d["ts"] = s["clock"][CK_NOW]
+    d["pos"] = s["clock"][CK_POS]
+    d["order"] = 0
+    d["s_ta"] = math.nan
+    d["c_ta"] = math.nan
+    d["s_ml"] = math.nan
+    d["c_ml"] = math.nan
+    d["score"] = math.nan
+    d["price"] = 0
+    d["qty"] = before
+    d["instrument"] = 0
+    d["outcome"] = D_MODE_CHANGED
+    d["reason"] = control["mode_reason"]
+    d["side"] = 0
+    d["action"] = control["mode"]
+    s["n"][N_DECISIONS] = n + 1
+
+
+@kernel
+def mode_changed_nb(s: Any, before: int, reason: int) -> None:
+    """Carry out what the new mode demands at once."""
+    mode_row_nb(s, before)
+    mode = s["control"][0]["mode"]
     if mode == MODE_EMERGENCY:
         flatten_nb(s, reason)
-        return
-    for inst in range(s["spec"].shape[0]):
-        cancel_all_nb(s, inst, reason, True)
-        if mode == MODE_REDUCE:
-            reduce_nb(s, inst, abs(s["positions"][inst]["qty"]) // 2)
+    elif mode > before:
+        for inst in range(s["spec"].shape[0]):
+            cancel_all_nb(s, inst, reason, True)
+    if mode == MODE_REDUCE:
+        begin_reduce_nb(s)
 
 
 @kernel
 def change_mode_nb(s: Any, mode: int, reason: int, authorised: bool) -> None:
-    """Ask for a mode; act when it became more severe."""
+    """Ask for a mode, and act when it changed.
+
+    A person who lowers it below what drawdown demands releases the drawdown's own latch with it: the peak
+    starts anew, and sizes grow slowly from nothing. Else the next timer would raise the mode again.
+    """
     before = s["control"][0]["mode"]
-    if request_mode_nb(safety_of(s), mode, reason, s["clock"][CK_NOW], authorised) and mode > before:
-        mode_changed_nb(s, mode, reason)
+    now = s["clock"][CK_NOW]
+    if not request_mode_nb(safety_of(s), mode, reason, now, authorised):
+        return
+    after = s["control"][0]["mode"]
+    if authorised and after < before and after < s["risk_state"][0]["mode"]:
+        resume_nb(risk_of(s), now)
+    mode_changed_nb(s, before, reason)
+
+
+@kernel
+def kill_event_nb(s: Any, reason: int) -> None:
+    """The kill latch rises: cancel and close everything, once."""
+    before = s["control"][0]["mode"]
+    kill_nb(safety_of(s), reason, s["clock"][CK_NOW])
+    if before != MODE_EMERGENCY:
+        mode_changed_nb(s, before, reason)
+
+
+@kernel
+def halt_event_nb(s: Any, events: np.ndarray, i: int) -> None:
+    """A partial kill rises: cancel and close what is under it; or an authorised person releases it."""
+    e = events[i]
+    inst = int(np.int64(e["instrument"]))
+    now = s["clock"][CK_NOW]
+    scope = e["x"]
+    if scope < 0:
+        unhalt_nb(safety_of(s), s["halts"], -scope, inst, now, int(np.int64(e["flags"])) != 0)
+    elif halt_nb(s["halts"], scope, inst, e["y"], now):
+        for k in range(s["spec"].shape[0]):
+            stopped = halted_nb(s["halts"], k)
+            if stopped != R_OK:
+                close_nb(s, k, stopped)
 
 
 @kernel
@@ -150,7 +256,7 @@ def sample_equity_nb(s: Any, equity: int) -> None:
 
 @kernel
 def timer_nb(s: Any) -> None:
-    """The protection timer: equity, limits, modes, naked positions, the equity curve."""
+    """The protection timer: equity, limits, modes, partial kills, naked positions, the equity curve."""
     equity = equity_nb(ledger_of(s), s["spec"])
     risk_modes_nb(s, equity)
     emergency = s["control"][0]["mode"] == MODE_EMERGENCY
@@ -159,7 +265,11 @@ def timer_nb(s: Any) -> None:
         if emergency and (held or open_count_nb(orders_of(s), inst) > 0):
             flatten_nb(s, s["control"][0]["mode_reason"])
             break
-        if held:
+        stopped = halted_nb(s["halts"], inst)
+        if stopped != R_OK and (held or open_count_nb(orders_of(s), inst) > 0):
+            close_nb(s, inst, stopped)
+        elif held:
+            reduce_step_nb(s, inst)
             bracket_nb(s, inst)
     now = s["clock"][CK_NOW]
     if now >= s["clock"][CK_EQUITY]:

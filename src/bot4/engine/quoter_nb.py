@@ -26,6 +26,7 @@ from bot4.model.codes_nb import (
     TIF_POST,
     TYPE_LIMIT,
 )
+from bot4.safety.modes_nb import halted_nb
 
 
 @kernel
@@ -100,6 +101,8 @@ def quoter_nb(s: Any, inst: int) -> None:
     reason = data_reason_nb(s, inst)
     if reason == R_OK and s["control"][0]["mode"] != MODE_NORMAL:
         reason = R_MODE
+    if reason == R_OK:
+        reason = halted_nb(s["halts"], inst)
     top = s["top"][inst]
     bid = top["bid"]
     ask = top["ask"]

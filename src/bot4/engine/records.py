@@ -31,6 +31,9 @@ PARAMS_DTYPE = np.dtype(
         ("max_fee_e8", "<i8"),  # largest fee of a fill, 1e-8 of its notional
         ("all_decisions", "<i8"),  # 1: every decision is handed to the journal
         ("escalate", "<i8"),  # openings of breakers below that open the one above
+        ("reduce_share", "<i8"),  # mode Reduce: 1e-4 of the position a step
+        ("reduce_floor", "<i8"),  # and 1e-4 of it that stay
+        ("reduce_ns", "<i8"),  # and the time from step to step
     ]
 )
 """Engine settings, one row."""
@@ -51,7 +54,7 @@ INST_DTYPE = np.dtype(
         ("ask_id", "<i8"),
         ("quarantined", "<i8"),
         ("protect", "<i8"),  # 1: the bracket must be looked at
-        ("flatten", "<i8"),  # reason of an ordered flattening, 0 none
+        ("base", "<i8"),  # lots from which mode Reduce counts its steps
         ("outcome", "<i8"),  # of the last decision, so that only changes are journalled
         ("reason", "<i8"),
         ("view", "<f8"),  # a cold strategy's last score

@@ -57,6 +57,7 @@ class Engine(NamedTuple):
     risk: RiskState
     safety: SafetyState
     orders: OrdersState
+    halts: Array
     n: Array
 
 
@@ -98,6 +99,7 @@ def engine_of(core: Array, model: TreeModel) -> Engine:
             row["meta"],
             row["anomalies"],
         ),
+        halts=row["halts"],
         n=row["n"],
     )
 

@@ -24,37 +24,34 @@ from bot4.engine.layout_nb import (
     N_ORDERS,
     S_QUOTER,
 )
-from bot4.engine.parts_nb import safety_of
-from bot4.engine.protect_nb import bracket_nb, change_mode_nb, flatten_nb, timer_nb
+from bot4.engine.protect_nb import bracket_nb, change_mode_nb, halt_event_nb, kill_event_nb, timer_nb
 from bot4.engine.quoter_nb import adopt_quotes_nb, quoter_nb
 from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import (
     EV_ACK,
+    EV_HALT,
     EV_KILL,
     EV_MODE,
     EV_RECONCILED,
     EV_TIMER,
     EV_UNKNOWN,
     EV_VIEW,
-    MODE_EMERGENCY,
     MODE_PAUSE,
     R_BREAKER,
 )
-from bot4.safety.modes_nb import kill_nb
 
 
 @kernel
 def control_event_nb(s: Any, events: np.ndarray, i: int) -> None:
-    """Fold a mode change, a kill, or a cold strategy's view."""
+    """Fold a mode change, a kill, a partial kill, or a cold strategy's view."""
     e = events[i]
     kind = int(np.int64(e["kind"]))
     if kind == EV_MODE:
         change_mode_nb(s, e["x"], e["y"], int(np.int64(e["flags"])) != 0)
     elif kind == EV_KILL:
-        before = s["control"][0]["mode"]
-        kill_nb(safety_of(s), e["y"], s["clock"][CK_NOW])
-        if before != MODE_EMERGENCY:
-            flatten_nb(s, e["y"])
+        kill_event_nb(s, e["y"])
+    elif kind == EV_HALT:
+        halt_event_nb(s, events, i)
     elif kind == EV_VIEW:
         act_nb(s, int(np.int64(e["instrument"])), e["x"] * (e["y"] * 1e-9))
 

@@ -294,7 +294,9 @@ class LiveSession:
         self._p.desk.stop_risk()
 
     def _pause(self) -> None:
-        self._p.driver.mode(MODE_PAUSE, R_END)
+        """No new risk until the next start; a mode that refuses it already stays, with its reason."""
+        if int(self._engine.safety.control[0]["mode"]) == MODE_NORMAL:
+            self._p.driver.mode(MODE_PAUSE, R_END)
 
     def _note(self, record: dict[str, Any]) -> None:
         self._p.journal.append(journal_port.NOTE, {**record, "engine_ns": self._p.driver.now})

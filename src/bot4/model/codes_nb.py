@@ -32,6 +32,7 @@ EV_MODE = 33  # mode change asked for: x = MODE_*, y = REASON_*
 EV_KILL = 34  # the kill latch was raised: y = REASON_*
 EV_PREDICTION = 35  # reserved for a model that answers later: x = P(rise) in 1e-9, y = model id; not folded
 EV_VIEW = 36  # a cold strategy's view: x = direction (-1, 0, 1), y = confidence in 1e-9
+EV_HALT = 40  # a partial kill: x = SCOPE_* raised, -SCOPE_* released (flags 1: authorised), y = REASON_*
 
 # --- event flags (EVENT_DTYPE.flags) -----------------------------------------
 FLAG_BID = 1  # depth level belongs to the bid side
@@ -87,6 +88,11 @@ MODE_NORMAL = 0
 MODE_REDUCE = 1
 MODE_PAUSE = 2
 MODE_EMERGENCY = 3
+
+# --- what a partial kill stops ------------------------------------------------
+SCOPE_INSTRUMENT = 1
+SCOPE_STRATEGY = 2
+SCOPE_VENUE = 3
 
 # --- instrument status -------------------------------------------------------
 STATUS_OK = 0
@@ -168,6 +174,10 @@ R_LOSING = 54  # the strategy lost too often in a row
 R_FILL_PRICE = 59  # worse than the order's limit
 R_FILL_QTY = 60  # more than was left of the order, or nothing
 R_FILL_FEE = 61  # a fee that no tariff explains
+# partial kills
+R_KILLED_INSTRUMENT = 56
+R_KILLED_STRATEGY = 57
+R_KILLED_VENUE = 58
 # causes of closing, cancelling or changing mode
 R_SIGNAL = 64
 R_STOP_LOSS = 65
@@ -211,5 +221,6 @@ D_EXIT = 101
 D_REFUSED = 102
 D_QUOTE = 103
 D_BUSY = 104  # an order of ours is still on its way
+D_MODE_CHANGED = 105  # no decision on a trade: the control mode changed (qty: before, action: after)
 
 N_REASONS = 128

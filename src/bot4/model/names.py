@@ -14,6 +14,7 @@ def _table(prefix: str) -> dict[int, str]:
 EVENTS = _table("EV_")
 REASONS = {**_table("R_"), **_table("D_")}
 MODES = _table("MODE_")
+SCOPES = _table("SCOPE_")
 STATUSES = _table("STATUS_")
 ORDER_STATES = _table("ST_")
 ORDER_TYPES = _table("TYPE_")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot4.model import names
-from bot4.model.codes_nb import EV_KILL, EV_MODE
+from bot4.model.codes_nb import D_MODE_CHANGED, EV_HALT, EV_KILL, EV_MODE
 from bot4.model.errors import JournalError
 from bot4.model.times import instant_text
 from bot4.ports import journal as port
@@ -62,7 +62,10 @@ def _check(folder: Path, anchor: Anchor, head: str, signed: Signed) -> None:
 
 
 def export(folder: Path, start: int | None, end: int | None) -> Iterator[str]:
-    """A JSON line for each order, decision, mode change, kill and operator's word in [start, end), ns UTC."""
+    """A JSON line for each order, decision, mode change, kill and operator's word in [start, end), ns UTC.
+
+    `mode` is a mode that was asked for, `mode change` one that came, of whatever cause.
+    """
     for block in JournalReader(folder).blocks():
         for line in _lines(block):
             stamp = line["ts_ns"]
@@ -74,7 +77,9 @@ def export(folder: Path, start: int | None, end: int | None) -> Iterator[str]:
 
 def _lines(block: Block) -> Iterator[dict[str, Any]]:
     rows = block.payload
-    if block.kind == port.META:
+    if block.kind == port.META and "kind" not in rows:  # the run was begun again
+        yield {"what": "epoch", "ts_ns": None, "epoch": rows["epoch"], "first_order": rows["first_order"]}
+    elif block.kind == port.META:
         yield {
             "what": "run",
             "ts_ns": None,
@@ -87,7 +92,7 @@ def _lines(block: Block) -> Iterator[dict[str, Any]]:
     elif block.kind == port.ORDERS:
         yield from ({"what": "order", "ts_ns": int(row["ts_updated"]), **_order(row)} for row in rows)
     elif block.kind == port.DECISIONS:
-        yield from ({"what": "decision", "ts_ns": int(row["ts"]), **_decision(row)} for row in rows)
+        yield from (_decided(row) for row in rows)
     elif block.kind == port.INPUTS:
         for row in rows["event"]:
             if row["kind"] == EV_MODE:
@@ -95,6 +100,15 @@ def _lines(block: Block) -> Iterator[dict[str, Any]]:
                 yield {"what": "mode", "ts_ns": int(row["ts_local"]), **said}
             elif row["kind"] == EV_KILL:
                 yield {"what": "kill", "ts_ns": int(row["ts_local"]), "reason": names.reason(row["y"])}
+            elif row["kind"] == EV_HALT:
+                scope = int(row["x"])
+                yield {
+                    "what": "partial kill" if scope > 0 else "partial release",
+                    "ts_ns": int(row["ts_local"]),
+                    "scope": names.SCOPES.get(abs(scope)),
+                    "instrument": int(row["instrument"]),
+                    "reason": names.reason(row["y"]),
+                }
 
 
 def _order(row: Any) -> dict[str, Any]:
@@ -109,6 +123,20 @@ def _order(row: Any) -> dict[str, Any]:
         "qty_lots": int(row["qty"]),
         "price_ticks": int(row["price"]),
         "stop_ticks": int(row["stop_price"]),
+    }
+
+
+def _decided(row: Any) -> dict[str, Any]:
+    """A decision, or the one record of a mode change, whoever asked for it."""
+    ts = int(row["ts"])
+    if row["outcome"] != D_MODE_CHANGED:
+        return {"what": "decision", "ts_ns": ts, **_decision(row)}
+    return {
+        "what": "mode change",
+        "ts_ns": ts,
+        "before": names.MODES[int(row["qty"])],
+        "after": names.MODES[int(row["action"])],
+        "reason": names.reason(row["reason"]),
     }
 
 

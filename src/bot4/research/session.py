@@ -33,6 +33,7 @@ from bot4.model.times import instant_text
 from bot4.ports import journal as port
 from bot4.ports.journal import Journal
 from bot4.research.bar_features import BarFeatures
+from bot4.safety.scopes import Scopes
 from bot4.signals.ml.artifact import load_model
 from bot4.signals.ml.trees_nb import TreeModel, empty_model
 from bot4.strategies.api import (
@@ -189,6 +190,11 @@ class Session:
     meta: dict[str, Any]
     journal: Journal
 
+    @property
+    def scopes(self) -> Scopes:
+        """What of this run can be stopped by itself."""
+        return Scopes.of([i.symbol for i in self.plan.instruments], self.meta)
+
     def money(self, units: int) -> float:
         """Money units as a number of quote currency."""
         return int(units) / 10.0**self.plan.money_exp
@@ -214,6 +220,7 @@ class Session:
             "ambiguous_bars": int(account["ambiguous"]),
             "mode": names.MODES[int(e.safety.control[0]["mode"])],
             "mode_reason": names.reason(e.safety.control[0]["mode_reason"]),
+            "stopped": [str(raised.scope) for raised in self.scopes.raised(e.halts)],
         }
 
     def results(self) -> dict[str, Any]:
@@ -235,13 +242,18 @@ class Session:
         }
 
     def stopped(self) -> list[str]:
-        """A line when trading stopped by itself and did not resume."""
+        """A line for each thing that has stopped and did not resume."""
         control = self.engine.safety.control[0]
+        parts = [
+            f"{raised.scope} is stopped by a partial kill since {instant_text(raised.since)}"
+            for raised in self.scopes.raised(self.engine.halts)
+        ]
         if control["mode"] == MODE_NORMAL:
-            return []
+            return parts
         return [
+            *parts,
             f"no new positions since {instant_text(int(control['mode_since']))}: mode "
-            f"{names.MODES[int(control['mode'])]} because of {names.reason(control['mode_reason'])}"
+            f"{names.MODES[int(control['mode'])]} because of {names.reason(control['mode_reason'])}",
         ]
 
     def last_sample(self) -> np.ndarray[Any, Any]:

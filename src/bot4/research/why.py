@@ -23,6 +23,7 @@ from bot4.research.gather import read_record
 from bot4.research.replay import Refold
 from bot4.research.session import Session
 from bot4.research.trips import session_breakers
+from bot4.safety.modes_nb import halted_nb
 from bot4.signals.ta.votes_nb import VOTE_NAMES
 from bot4.storage.journal import JournalReader
 
@@ -53,6 +54,7 @@ def _look(session: Session, inst: int) -> dict[str, Any]:
     position = e.ledger.positions[inst]
     qty = int(position["qty"])
     fused = e.fused[inst]
+    stopped = halted_nb(e.halts, inst)
     return {
         "instrument": instrument.symbol,
         "market": {
@@ -93,6 +95,7 @@ def _look(session: Session, inst: int) -> dict[str, Any]:
             "target": int(row["target"]) * tick or None,
         },
         "last_decision": {"outcome": names.reason(row["outcome"]), "reason": names.reason(row["reason"])},
+        "stopped": {"by": None if stopped == c.R_OK else names.reason(stopped)},
     }
 
 

@@ -49,13 +49,17 @@ class NotAuthorised(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Permission for one run to lower its mode to `mode` (MODE_*), once, between two instants (ns UTC)."""
+    """Permission for one run to lower its mode to `mode` (MODE_*), once, between two instants (ns UTC).
+
+    With a `scope` (kind and name, `instrument BTC-USDT-PERP`) it releases that partial kill, nothing else.
+    """
 
     run: str
     mode: int
     made_ns: int
     until_ns: int
     by: str
+    scope: str = ""
 
 
 def new_keys(folder: Path, passphrase: str) -> Path:

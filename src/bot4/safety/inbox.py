@@ -1,8 +1,9 @@
-"""The control inbox: how `bot4 mode` and `bot4 resume` speak to a running process, by files.
+"""The control inbox: how `bot4 mode`, `stop` of a part and `resume` speak to a running process, by files.
 
 A command is one JSON file, put into the folder by an atomic rename. The process takes each once and puts the
-answer beside it. There is no command that places, alters or closes a trade: an inbox can only raise the
-severity of the control mode, hand in a signed release (`authority`) to lower it, or acknowledge alarms.
+answer beside it. There is no command that places, alters or closes a single trade: an inbox can only raise
+the severity of the control mode, stop a part of the run, hand in a signed release (`authority`) to undo
+either, or acknowledge alarms. A file `NAME.stop`, also an empty one, stops the part with that name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from bot4.model.codes_nb import MODE_NORMAL
 from bot4.safety.authority import Authority, NotAuthorised
 
 MOST_BYTES = 16_384
+MOST_NAME = 256
+STOP = ".stop"
 _MODES = {word: code for code, word in names.MODES.items()}
 
 
@@ -30,11 +33,34 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """A part of the run is to be stopped: its kind (empty: any) and name, by whom."""
+
+    name: str
+    kind: str
+    part: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """A signed release of a partial kill came: kind and name of the part, who signed."""
+
+    name: str
+    kind: str
+    part: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """A person has seen the alarms."""
 
     name: str
     by: str
+
+
+Command = Asked | Stopped | Freed | Acknowledged
 
 
 def post(folder: Path, name: str, command: dict[str, str]) -> Path:
@@ -54,9 +80,12 @@ class Inbox:
         self._authority = authority
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def take(self, now_ns: int) -> list[Asked | Acknowledged]:
+    def take(self, now_ns: int) -> list[Command]:
         """Commands that came since the last call, in order of their names; bad ones are answered here."""
-        asked: list[Asked | Acknowledged] = []
+        asked: list[Command] = []
+        for path in sorted(self.folder.glob(f"*{STOP}")):
+            asked.append(Stopped(path.name, "", path.name.removesuffix(STOP), "stop file"))
+            path.unlink(missing_ok=True)
         for path in sorted(self.folder.glob("*.cmd")):
             name = path.stem
             try:
@@ -68,7 +97,7 @@ class Inbox:
             path.unlink(missing_ok=True)
         return asked
 
-    def _read(self, path: Path, name: str, now_ns: int) -> Asked | Acknowledged:
+    def _read(self, path: Path, name: str, now_ns: int) -> Command:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"the command is larger than {MOST_BYTES} bytes")
         command = json.loads(path.read_text(encoding="utf-8"))
@@ -76,10 +105,15 @@ class Inbox:
             raise ValueError("a command is a JSON object")
         if "release" in command:
             release = self._authority.accept(str(command["release"]), now_ns)
+            if release.scope:
+                kind, _, part = release.scope.partition(" ")
+                return Freed(name, kind, part, release.by)
             return Asked(name, release.mode, True, release.by)
         by = str(command.get("by", "unknown"))[:64]
         if command.get("acknowledge") == "alarms":
             return Acknowledged(name, by)
+        if "stop" in command:
+            return Stopped(name, str(command["stop"]), str(command.get("part", ""))[:MOST_NAME], by)
         mode = _MODES.get(str(command.get("mode")))
         if mode is None or mode == MODE_NORMAL:
             raise ValueError("ask for reduce, pause or emergency; to lower severity a release is needed")

@@ -2,10 +2,27 @@
 
 Severity Normal < Reduce < Pause < Emergency may rise at once and falls only after the cooldown; leaving
 Emergency also needs an authorised release. The kill latch forces Emergency and nothing here clears it.
+
+A partial kill is a latch of its own for an instrument, the run's strategy or its venue. It is raised at
+once and falls as Emergency does: authorised, and after the cooldown.
 """
 
+from typing import Any
+
+import numpy as np
+
 from bot4.kernels.jit_nb import kernel
-from bot4.model.codes_nb import MODE_EMERGENCY, MODE_NORMAL
+from bot4.model.codes_nb import (
+    MODE_EMERGENCY,
+    MODE_NORMAL,
+    R_KILLED_INSTRUMENT,
+    R_KILLED_STRATEGY,
+    R_KILLED_VENUE,
+    R_OK,
+    SCOPE_INSTRUMENT,
+    SCOPE_STRATEGY,
+    SCOPE_VENUE,
+)
 from bot4.safety.gate_nb import SafetyState
 
 
@@ -73,3 +90,64 @@ def enable_nb(s: SafetyState) -> int:
         return 0
     control["enabled"] = 1
     return 1
+
+
+@kernel
+def halt_row_nb(halts: np.ndarray[Any, Any], scope: int, inst: int) -> int:
+    """The row of SCOPE_* `scope` in `halts` (HALT_DTYPE, see `new_halts`); -1 when there is no such scope."""
+    n = halts.shape[0] - 2
+    if scope == SCOPE_INSTRUMENT and 0 <= inst < n:
+        return int(inst)
+    if scope == SCOPE_STRATEGY:
+        return int(n)
+    if scope == SCOPE_VENUE:
+        return int(n + 1)
+    return -1
+
+
+@kernel
+def halt_nb(halts: np.ndarray[Any, Any], scope: int, inst: int, reason: int, now: int) -> int:
+    """Raise the partial kill of a scope at `now` (ns): 1 the first time, 0 after; the first reason stays.
+
+    A scope that does not exist is taken as the venue, which is everything here.
+    """
+    k = halt_row_nb(halts, scope, inst)
+    if k < 0:
+        k = halts.shape[0] - 1
+    row = halts[k]
+    if row["on"] != 0:
+        return 0
+    row["on"] = 1
+    row["reason"] = reason
+    row["ts"] = now
+    return 1
+
+
+@kernel
+def unhalt_nb(
+    s: SafetyState, halts: np.ndarray[Any, Any], scope: int, inst: int, now: int, authorised: bool
+) -> int:
+    """Release a partial kill: 1 if it fell. Only authorised, after the cooldown, and never under a kill."""
+    k = halt_row_nb(halts, scope, inst)
+    if k < 0 or not authorised or s.control[0]["killed"] != 0:
+        return 0
+    row = halts[k]
+    if row["on"] == 0 or now - row["ts"] < s.params[0]["cooldown_ns"]:
+        return 0
+    row["on"] = 0
+    row["reason"] = R_OK
+    row["ts"] = now
+    return 1
+
+
+@kernel
+def halted_nb(halts: np.ndarray[Any, Any], inst: int) -> int:
+    """The partial kill (R_KILLED_*) under which instrument `inst` is, or R_OK; the narrowest comes first."""
+    n = halts.shape[0] - 2
+    if halts[inst]["on"] != 0:
+        return R_KILLED_INSTRUMENT
+    if halts[n]["on"] != 0:
+        return R_KILLED_STRATEGY
+    if halts[n + 1]["on"] != 0:
+        return R_KILLED_VENUE
+    return R_OK

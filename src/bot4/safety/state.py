@@ -43,6 +43,9 @@ GATE_PARAMS_DTYPE = np.dtype(
 )
 """One row: the limits of the gate. Zero is closed, not unlimited."""
 
+HALT_DTYPE = np.dtype([("on", "<i8"), ("reason", "<i8"), ("ts", "<i8")])
+"""A partial kill: whether it is raised, why (R_*), since when (ns)."""
+
 COOLDOWN_NS = 300 * 10**9
 
 
@@ -58,6 +61,11 @@ def gate_params(
     row = np.zeros(1, GATE_PARAMS_DTYPE)
     row[0] = (max_order_money, max_open_orders, max_orders_window, window_ns, band_e4, cooldown_ns)
     return row
+
+
+def new_halts(instruments: int) -> np.ndarray[Any, Any]:
+    """No partial kill: a row of HALT_DTYPE for each instrument, then the strategy's and the venue's."""
+    return np.zeros(instruments + 2, HALT_DTYPE)
 
 
 def new_safety(params: np.ndarray[Any, Any]) -> SafetyState:

@@ -35,7 +35,8 @@ def run_name(pid: int) -> str:
     return f"{pid}-{born}"
 
 
-def _target(pid: int | None) -> int:
+def pick(pid: int | None) -> int:
+    """The run with this process id, or the only one that is alive; OperatorError otherwise."""
     runs = running()
     if pid is not None:
         if pid not in runs:
@@ -50,7 +51,8 @@ def _target(pid: int | None) -> int:
     return runs[0]
 
 
-def _say(pid: int, command: dict[str, str], as_json: bool) -> dict[str, Any] | None:
+def ask(pid: int, command: dict[str, str]) -> dict[str, Any]:
+    """Put a command to a run and wait for its answer (`accepted`, `text`); OperatorError when none comes."""
     answer_at = post(inbox_dir(pid), f"{time.time_ns()}-{os.getpid()}", command)
     end = time.monotonic() + ANSWER_S
     while not answer_at.exists():
@@ -59,8 +61,14 @@ def _say(pid: int, command: dict[str, str], as_json: bool) -> dict[str, Any] | N
                 f"run {pid} has not answered in {ANSWER_S:.0f} s; if it must stop now: bot4 stop"
             )
         time.sleep(0.02)
-    answer = json.loads(answer_at.read_text(encoding="utf-8"))
+    answer: dict[str, Any] = json.loads(answer_at.read_text(encoding="utf-8"))
     answer_at.unlink()
+    return answer
+
+
+def say(pid: int, command: dict[str, str], as_json: bool) -> dict[str, Any] | None:
+    """Put a command to a run and show its answer; NotAuthorised when it was not accepted."""
+    answer = ask(pid, command)
     if not answer["accepted"]:
         raise NotAuthorised(f"run {pid}: {answer['text']}")
     if as_json:
@@ -76,12 +84,12 @@ def mode(*, mode: str, run: int | None, as_json: bool) -> dict[str, Any] | None:
         raise CallerError(
             f"mode {mode!r} is not one of {', '.join(words)}; `bot4 resume` goes back to normal"
         )
-    return _say(_target(run), {"mode": mode, "by": getpass.getuser()}, as_json)
+    return say(pick(run), {"mode": mode, "by": getpass.getuser()}, as_json)
 
 
 def acknowledge(*, run: int | None, as_json: bool) -> dict[str, Any] | None:
     """Tell a run that its alarms were seen, so that they do not escalate."""
-    return _say(_target(run), {"acknowledge": "alarms", "by": getpass.getuser()}, as_json)
+    return say(pick(run), {"acknowledge": "alarms", "by": getpass.getuser()}, as_json)
 
 
 def passphrase(prompt: str) -> str:
@@ -107,6 +115,11 @@ def keys_new(*, as_json: bool) -> dict[str, Any] | None:
     return None
 
 
+def signed(release: Release) -> str:
+    """The release, signed with the operator's key."""
+    return sign(private_key(key_dir(), passphrase("passphrase of the release key: ")), release)
+
+
 def resume(
     *, to: str, run: int | None, for_run: str | None, release: str | None, as_json: bool
 ) -> dict[str, Any] | None:
@@ -115,14 +128,13 @@ def resume(
     if to not in codes:
         raise CallerError(f"mode {to!r} is not one of {', '.join(codes)}")
     if release is not None:
-        return _say(_target(run), {"release": release}, as_json)
-    pid = None if for_run is not None else _target(run)
-    named = for_run if for_run is not None else run_name(_target(run))
-    key = private_key(key_dir(), passphrase("passphrase of the release key: "))
+        return say(pick(run), {"release": release}, as_json)
+    pid = None if for_run is not None else pick(run)
+    named = for_run if for_run is not None else run_name(pick(run))
     now = time.time_ns()
-    text = sign(key, Release(named, codes[to], now, now + GOOD_FOR_NS, getpass.getuser()))
+    text = signed(Release(named, codes[to], now, now + GOOD_FOR_NS, getpass.getuser()))
     if pid is not None:
-        return _say(pid, {"release": text}, as_json)
+        return say(pid, {"release": text}, as_json)
     if as_json:
         return {"run": named, "release": text, "valid_s": GOOD_FOR_NS // 10**9}
     print(text)

@@ -13,15 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from bot4.app.check_list import CHECKS
+from bot4.app.config import from_json
 from bot4.engine.build import Plan
 from bot4.execution.views import Views
 from bot4.model import names
-from bot4.model.codes_nb import ACT_NEW
+from bot4.model.codes_nb import ACT_NEW, EV_HALT, EV_KILL
 from bot4.model.errors import ConfigError
+from bot4.model.times import instant_text
 from bot4.model.values import plain
 from bot4.ports import journal as port
 from bot4.research.closes import is_delayed, last_close, when
 from bot4.research.trips import changes_of, refused_of
+from bot4.safety.modes_nb import halt_nb, kill_nb, unhalt_nb
+from bot4.safety.scopes import Scopes
+from bot4.safety.state import gate_params, new_halts, new_safety
 from bot4.storage.journal import JournalReader
 
 MOST_ORDERS = 50
@@ -150,6 +155,36 @@ def breaker_lines(document: dict[str, Any]) -> list[str]:
 
 
 WHAT: dict[str, Callable[[Plan, Views], Any]] = {"orders": _orders, "positions": _positions, "pnl": _pnl}
+KILLS = "kills"
+CHOICES = (*WHAT, "breakers", KILLS, "checks")
+
+
+def _kills(journal: Path) -> list[dict[str, Any]]:
+    """Every kill, whole or partial: since when, why, and since when it is released, if it is."""
+    meta = JournalReader(journal).meta()
+    plan = Plan.from_json(meta["plan"])
+    scopes = Scopes.of([i.symbol for i in plan.instruments], meta)
+    cooldown = from_json(meta["settings"])["safety.cooldown"]
+    safety = new_safety(gate_params(1, cooldown_ns=max(1, cooldown)))
+    halts = new_halts(len(plan.instruments))
+    found: list[dict[str, Any]] = []
+    standing: dict[tuple[int, int], dict[str, Any]] = {}
+    for event in JournalReader(journal).gather(port.INPUTS)["event"]:
+        now, x, reason = int(event["ts_local"]), int(event["x"]), int(event["y"])
+        at = (abs(x), int(event["instrument"]))
+        if event["kind"] == EV_KILL and kill_nb(safety, reason, now):
+            found.append(_kill("everything", now, reason))
+        elif event["kind"] == EV_HALT and x > 0 and halt_nb(halts, x, at[1], reason, now):
+            scope = next(s for s in scopes.every() if (s.code, s.instrument) == at)
+            standing[at] = _kill(str(scope), now, reason)
+            found.append(standing[at])
+        elif event["kind"] == EV_HALT and unhalt_nb(safety, halts, -x, at[1], now, bool(event["flags"])):
+            standing.pop(at)["released"] = instant_text(now)
+    return found
+
+
+def _kill(what: str, now: int, reason: int) -> dict[str, Any]:
+    return {"stopped": what, "since": instant_text(now), "reason": names.reason(reason), "released": None}
 
 
 def _checks(journal: Path | None) -> list[dict[str, Any]]:
@@ -185,13 +220,15 @@ def _checks(journal: Path | None) -> list[dict[str, Any]]:
 
 
 def show(*, what: str, journal: Path | None, as_json: bool) -> dict[str, Any] | None:
-    """Show `what` (orders, positions, pnl, breakers) of the run in `journal`, or the list of checks."""
-    if what not in (*WHAT, "breakers", "checks"):
-        raise ConfigError(f"bot4 show {what}: choose one of {', '.join(WHAT)}, breakers, checks")
+    """Show `what` (orders, positions, pnl, breakers, kills) of the run in `journal`, or the list of checks."""
+    if what not in CHOICES:
+        raise ConfigError(f"bot4 show {what}: choose one of {', '.join(CHOICES)}")
     if what == "checks":
         return _tell(what, _checks(journal), {}, as_json)
     if journal is None:
         raise ConfigError(f"bot4 show {what}: name the folder of a run's journal")
+    if what == KILLS:
+        return _tell(what, _kills(journal), {}, as_json)
     if what == "breakers":
         document = breakers(journal)
         if as_json:

@@ -1,4 +1,4 @@
-"""`bot4 stop`: raise the kill switch of every run on this machine."""
+"""`bot4 stop`: raise the kill switch of the runs on this machine."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ def running() -> list[int]:
     return sorted(found)
 
 
-def stop(*, as_json: bool) -> dict[str, Any] | None:
-    """Write the stop file of every run; OperatorError when there is none to stop."""
+def stop(*, run: int | None, as_json: bool) -> dict[str, Any] | None:
+    """Write the stop file of every run, or of `run` alone; OperatorError when there is none to stop."""
     runs = running()
+    if run is not None and run not in runs:
+        raise OperatorError(f"no run of bot4 has process id {run}; alive: {runs or 'none'}")
+    runs = runs if run is None else [run]
     folder = control_dir()
     for number in runs:
         (folder / f"run-{number}.stop").write_text("bot4 stop\n", encoding="utf-8")

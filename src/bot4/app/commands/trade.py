@@ -34,7 +34,7 @@ from bot4.research.gather import read_record
 from bot4.research.metrics import summary_metrics
 from bot4.research.session import Session, choose, load
 from bot4.safety.killswitch import Trip
-from bot4.safety.marker import KillMarker, account_name
+from bot4.safety.marker import KillMarker, PartMarks, account_name
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.lease import FileLease
 from bot4.venues.binance.endpoints import WEIGHT, polls, served_spot, served_usdm
@@ -83,6 +83,11 @@ def marker_of(venue: str, endpoint: str, owner: str) -> KillMarker:
     host, port = port_of(endpoint)
     account = account_name(venue_name(venue), f"{host}:{port}", practice_key(owner))
     return KillMarker(state_dir(), account)
+
+
+def parts_of(marker: KillMarker) -> PartMarks:
+    """Where partial kills leave their marks on the same account."""
+    return PartMarks(state_dir(), marker.account)
 
 
 def mark_on_kill(marker: KillMarker, alarm: Alarm) -> Callable[[Trip], None]:
@@ -257,6 +262,7 @@ def trade_here(
         ),
     ):
         control.switch.add_callback(mark_on_kill(marker, control.alarm))
+        control.marks = parts_of(marker)
         screen = Screen(view, control.board, chosen.spec, None if duration is None else duration / 1e9)
         around = Surroundings(
             SystemClock(),

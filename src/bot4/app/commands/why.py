@@ -62,7 +62,7 @@ def _print(document: dict[str, Any]) -> None:
             _flat(table, key, document[key])
     for look in document["instruments"]:
         symbol = look["instrument"]
-        for key in ("market", "fusion", "chain", "position", "last_decision"):
+        for key in ("market", "fusion", "chain", "position", "last_decision", "stopped"):
             _flat(table, f"{symbol} {key}", look[key])
         if look["refused_by"]:
             table.add_row(f"{symbol} order", "refused by", ", ".join(look["refused_by"]))
