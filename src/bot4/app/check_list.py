@@ -27,6 +27,12 @@ _KILL = (
         "kill_latch_at_wire", Layer.KILL, Judges.RISK, "execution.desk:Desk._submit", ("R_KILLED",),
         "the kill switch's byte, as the last thing before the bytes leave", "any value but 0 refuses",
     ),
+    Check(
+        "partial_kill", Layer.KILL, Judges.RISK, "safety.modes_nb:halted_nb",
+        ("R_KILLED_INSTRUMENT", "R_KILLED_STRATEGY", "R_KILLED_VENUE"),
+        "which instruments, strategy, venue are stopped", "a stop stands until it is released",
+        ("safety.cooldown",),
+    ),
 )  # fmt: skip
 
 _OPERATIONAL = (

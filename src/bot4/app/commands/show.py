@@ -220,7 +220,7 @@ def _checks(journal: Path | None) -> list[dict[str, Any]]:
 
 
 def show(*, what: str, journal: Path | None, as_json: bool) -> dict[str, Any] | None:
-    """Show `what` (orders, positions, pnl, breakers, kills) of the run in `journal`, or the list of checks."""
+    """Show orders, positions, pnl, breakers or kills of the run in `journal`, or the list of checks."""
     if what not in CHOICES:
         raise ConfigError(f"bot4 show {what}: choose one of {', '.join(CHOICES)}")
     if what == "checks":
