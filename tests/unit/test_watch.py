@@ -1,10 +1,13 @@
 """The session's watch: each panic condition at one unit below and above its threshold, health, pauses, notes."""
 
 import asyncio
+import gzip
 import sys
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -25,6 +28,7 @@ from bot4.safety.panic import MS, SECOND, Limits
 from bot4.venues.health import Health
 
 SYMBOL = "BTC-USDT-PERP"
+RECORDED = Path(__file__).parents[3] / "shared" / "data" / "market_ws"
 TOP = np.dtype([("quote_bid", "<i8"), ("quote_ask", "<i8")])
 
 
@@ -164,6 +168,36 @@ def test_silence_is_a_halt_within_a_tenth_of_a_second_of_the_limit(tmp_path):
     assert run_virtual(main) <= 600 * MS
 
 
+@pytest.mark.parametrize("name", ["usdm_btcusdt_20240808", "spot_btcusdt_20240808"])
+def test_recorded_healthy_minutes_raise_no_false_alarm(tmp_path, name):
+    """Six minutes of a real feed, as it was received, quoted on all the while: no panic, no breaker."""
+    path = RECORDED / f"{name}.gz"
+    if not path.exists():
+        pytest.skip("recorded frames are not on this machine; the cases above are made up")
+    scene = Scene(tmp_path)
+    scene.table[0]["purpose"], scene.table[0]["status"] = c.FOR_QUOTE, c.ST_WORKING
+    quotes = looked = 0
+    with gzip.open(path, "rt") as file:
+        for line in file:
+            stamp, _, body = line.partition(" ")
+            now = int(stamp)
+            if not quotes:
+                looked = scene.watch._looked = now
+            while looked + 50 * MS <= now:
+                looked += 50 * MS
+                scene.clock.now = looked
+                scene.watch.look()
+            scene.clock.now = now
+            if "@bookTicker" in body:
+                data = msgspec.json.decode(body)["data"]
+                scene.quote(*(int(Decimal(data[k]).scaleb(2)) for k in "ba"))
+                quotes += 1
+            else:
+                scene.watch.panic.heard("venue", SYMBOL, now)
+    assert quotes > 10_000
+    assert scene.notes() == [] and scene.alarm.told == [] and not scene.switch.latched
+
+
 def test_a_process_that_stood_still_judges_nothing_stale(scene):
     scene.quote(600_000, 600_001)
     scene.table[0]["purpose"], scene.table[0]["status"] = c.FOR_QUOTE, c.ST_WORKING
@@ -182,14 +216,27 @@ def _widen(scene, times=1):
         scene.quote(1_000_000, 1_000_400)
         scene.clock.now += SECOND
     for _ in range(times):
-        scene.quote(1_000_000, 1_001_202)
+        _wide(scene)
+
+
+def _wide(scene):
+    """A wide spread that lasts."""
+    scene.quote(1_000_000, 1_001_202)
+    scene.clock.now += 40 * MS
+    scene.watch.look()
 
 
 def test_a_wide_spread_opens_the_breaker_of_its_symbol_until_it_was_calm(scene):
     _widen(scene, 0)
     scene.quote(1_000_000, 1_001_200)  # three times the median, a little less by the middle
     assert scene.desk.paused == {}
+    opened = scene.clock.now + 40 * MS
     scene.quote(1_000_000, 1_001_202)
+    scene.clock.now = opened - 1
+    scene.watch.look()
+    assert scene.desk.paused == {}
+    scene.clock.now = opened
+    scene.watch.look()
     assert scene.desk.paused == {SYMBOL: c.R_SPREAD} and not scene.switch.latched
     scene.quote(1_000_000, 1_001_202)
     assert len(scene.notes()) == 1 and len(scene.alarm.told) == 1
@@ -224,8 +271,18 @@ def test_a_wide_spread_while_half_open_opens_again(scene):
     scene.clock.now += 300 * SECOND
     scene.quote(1_000_000, 1_000_400)
     assert scene.desk.paused == {}
-    scene.quote(1_000_000, 1_001_202)
+    _wide(scene)
     assert scene.desk.paused == {SYMBOL: c.R_SPREAD} and scene.breaker.state is State.OPEN
+
+
+def test_a_spread_that_is_wide_for_a_moment_opens_nothing(scene):
+    _widen(scene, 0)
+    for _ in range(100):
+        scene.quote(1_000_000, 1_001_202)
+        scene.clock.now += 39 * MS
+        scene.watch.look()
+        scene.quote(1_000_000, 1_000_400)
+    assert scene.breaker.state is State.CLOSED and scene.alarm.told == []
 
 
 def test_what_the_desk_has_paused_for_another_reason_is_taken_over_when_that_is_over(scene):

@@ -284,7 +284,6 @@ def panic_limits(settings: Config) -> Limits:
     return Limits(
         slippage=settings["panic.slippage"],
         stale_ns=settings["panic.stale_after"],
-        spread_times=settings["panic.spread_times"],
         error_rate=settings["panic.error_rate"],
         latency_ns=settings["panic.latency"],
     )

@@ -20,6 +20,8 @@ from bot4.safety.breaker import REASONS, Breaker, Breakers, Cause, Change, Level
 
 SECOND = 10**9
 MS = 10**6
+HOLD_NS = 40 * MS
+"""A spread must be wide for so long: a book that was eaten into is refilled within a few milliseconds."""
 CALM_PART = 2 / 3
 """A spread is calm again at this part of what opens its breaker."""
 
@@ -90,6 +92,7 @@ class SessionBreakers:
         self._tell = tell
         self._paused: dict[str, int] = {}  # symbol: with what reason
         self._sampled: dict[str, int] = {}
+        self._wide: dict[str, tuple[int, float]] = {}  # symbol: since when its spread is wide, how wide
         for symbol in symbols:
             desk.gate(symbol, [self.all["errors"], self.all["latency"], self.market(symbol)])
 
@@ -117,6 +120,11 @@ class SessionBreakers:
         """A symbol's spread in multiples of its median; good signs count once a second."""
         breaker = self.market(symbol)
         wide = not times < (breaker.rule.high or 0.0)
+        if wide and now - self._wide.setdefault(symbol, (now, times))[0] < HOLD_NS:
+            self._wide[symbol] = (self._wide[symbol][0], times)
+            return
+        if not wide:
+            self._wide.pop(symbol, None)
         if breaker.state is State.HALF_OPEN and not wide:
             if now - self._sampled.get(symbol, -SECOND) < SECOND:
                 return
@@ -125,6 +133,9 @@ class SessionBreakers:
 
     def look(self, now: int) -> None:
         """Try what may be tried, and keep pauses that something else stood in the way of."""
+        for symbol, (since, times) in list(self._wide.items()):
+            if now - since >= HOLD_NS:
+                self.spread(symbol, times, now)
         self.all.try_again(now)
         for symbol in self._symbols:
             breaker = self.market(symbol)

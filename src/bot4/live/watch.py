@@ -53,6 +53,7 @@ CALM_NS = 10 * 10**9
 """A paused symbol is resumed when its condition was not seen for so long."""
 SENT_KEPT = 10_000
 FILL_REASONS = (R_FILL_PRICE, R_FILL_QTY, R_FILL_FEE)
+LOOK_NS = 50 * 10**6
 SILENCE = (R_NETWORK, R_MAINTENANCE)
 
 
@@ -187,7 +188,7 @@ class Watch(Watcher):
     # --- the timer -----------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Look, several times within the shortest limit, until cancelled."""
-        every = self.panic.limits.stale_ns // 5
+        every = min(self.panic.limits.stale_ns // 5, LOOK_NS)
         while True:
             await asyncio.sleep(every / 1e9)
             self.look()

@@ -1,16 +1,17 @@
-"""Panic conditions: five observations that stop trading by themselves.
+"""Panic conditions: observations that stop trading by themselves.
 
     slippage     a fill more than 3 % worse than the mid price at its decision
     staleness    a symbol being quoted from which nothing, not even a pong, came for 500 ms
-    spread       relative spread above 3 times its own median of the last hour, and 5 bp: where the normal
-                 spread is one tick (0.02 bp on a large perpetual), three ticks are an ordinary moment
     errors       more than 10 % of at least 20 calls in 60 s failed
     latency      median round trip of the last 10 s above one second
 
-Staleness and spread concern a symbol: its scope is paused, and only when every source of a traded symbol is
-stale is it a panic of the whole. The others are. The monitor decides nothing itself: it answers with what it
-saw, and whoever runs it trips the kill switch or pauses the scope. All times come from the caller, in ns of a
-clock that never goes back; thresholds are exclusive, so that a value at the limit is still healthy.
+Staleness concerns a symbol: its scope is paused, and only when every source of a traded symbol is stale is
+it a panic of the whole. The others are. The fifth, a wide spread, is measured here in multiples of its own
+median of the last hour, and judged by a breaker of its symbol; below 5 bp it counts as nothing, because
+where the normal spread is one tick (0.02 bp on a large perpetual), three ticks are an ordinary moment. The
+monitor decides nothing itself: it answers with what it saw, and whoever runs it trips the kill switch or
+pauses the scope. All times come from the caller, in ns of a clock that never goes back; thresholds are
+exclusive, so that a value at the limit is still healthy.
 """
 
 from __future__ import annotations
@@ -29,11 +30,10 @@ MS = 10**6
 
 
 class Condition(StrEnum):
-    """The five."""
+    """What trips."""
 
     SLIPPAGE = "slippage"
     STALENESS = "staleness"
-    SPREAD = "spread"
     ERRORS = "errors"
     LATENCY = "latency"
 
@@ -44,7 +44,6 @@ class Limits:
 
     slippage: float = 0.03
     stale_ns: int = 500 * MS
-    spread_times: float = 3.0
     spread_floor: float = 5e-4
     spread_window_ns: int = 3600 * SECOND
     spread_sample_ns: int = SECOND
@@ -153,13 +152,6 @@ class Panic:
             self._sampled[symbol] = now
             normal.add(relative, now)
         return times if enough and relative > self.limits.spread_floor else 0.0
-
-    def spread(self, symbol: str, bid: float, ask: float, now: int) -> Seen | None:
-        """A quote, judged; see `spread_times`."""
-        times = self.spread_times(symbol, bid, ask, now)
-        if times > self.limits.spread_times:
-            return Seen(Condition.SPREAD, symbol, times, self.limits.spread_times)
-        return None
 
     def call(self, good: bool, now: int) -> Seen | None:
         """A call to a venue ended."""
