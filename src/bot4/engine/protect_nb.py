@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from bot4.engine.decide_nb import cancel_intent_nb, intent_nb
-from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, N_EQUITY, N_INTENTS
+from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, CK_UNKNOWN, N_EQUITY, N_INTENTS
 from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of, tradable_nb
 from bot4.execution.bracket_nb import sync_bracket_nb
 from bot4.execution.orders_nb import open_count_nb
@@ -22,10 +22,13 @@ from bot4.model.codes_nb import (
     R_DRAWDOWN_DAY,
     R_DRAWDOWN_HARD,
     R_DRAWDOWN_SOFT,
+    R_PNL_UNKNOWN,
     SELL,
     ST_PARTIAL,
     ST_PENDING,
     ST_WORKING,
+    STATUS_OK,
+    STATUS_QUARANTINED,
 )
 from bot4.risk.drawdown_nb import update_equity_nb
 from bot4.safety.modes_nb import request_mode_nb
@@ -91,13 +94,16 @@ def flatten_nb(s: Any, reason: int) -> None:
 
 @kernel
 def mode_changed_nb(s: Any, mode: int, reason: int) -> None:
-    """Carry out what a more severe mode demands at once."""
+    """Carry out what a more severe mode demands at once.
+
+    Reduce halves positions, unless it is because their result is not known: nothing is sold blindly.
+    """
     if mode == MODE_EMERGENCY:
         flatten_nb(s, reason)
         return
     for inst in range(s["spec"].shape[0]):
         cancel_all_nb(s, inst, reason, True)
-        if mode == MODE_REDUCE:
+        if mode == MODE_REDUCE and reason != R_PNL_UNKNOWN:
             reduce_nb(s, inst, abs(s["positions"][inst]["qty"]) // 2)
 
 
@@ -130,6 +136,41 @@ def risk_modes_nb(s: Any, equity: int) -> None:
 
 
 @kernel
+def result_known_nb(s: Any) -> bool:
+    """Whether the marks of all open positions are fresh and undoubted, and ledger and venue have agreed."""
+    p = s["params"][0]
+    now = s["clock"][CK_NOW]
+    for inst in range(s["spec"].shape[0]):
+        if tradable_nb(s, inst) == 0:
+            continue
+        row = s["inst"][inst]
+        stale = p["stale_ns"] > 0 and now - row["last_ts"] > p["stale_ns"]
+        # an instrument in quarantine is not traded on, but its mark is known while data comes
+        blind = row["status"] != STATUS_OK and row["status"] != STATUS_QUARANTINED
+        if s["control"][0]["reconciled"] != 1 or blind or row["doubt"] != 0 or stale:
+            return False
+    return True
+
+
+@kernel
+def unknown_result_nb(s: Any) -> None:
+    """Fail closed: a loss limit that cannot be looked at for `unknown_ns` counts as crossed (mode Reduce)."""
+    limit = s["params"][0]["unknown_ns"]
+    clock = s["clock"]
+    control = s["control"][0]
+    if limit <= 0:
+        return
+    if result_known_nb(s):
+        clock[CK_UNKNOWN] = 0
+        if control["mode"] == MODE_REDUCE and control["mode_reason"] == R_PNL_UNKNOWN:
+            change_mode_nb(s, MODE_NORMAL, R_PNL_UNKNOWN, False)
+    elif clock[CK_UNKNOWN] == 0:
+        clock[CK_UNKNOWN] = clock[CK_NOW]
+    elif clock[CK_NOW] - clock[CK_UNKNOWN] >= limit and control["mode"] < MODE_REDUCE:
+        change_mode_nb(s, MODE_REDUCE, R_PNL_UNKNOWN, False)
+
+
+@kernel
 def sample_equity_nb(s: Any, equity: int) -> None:
     """One point of the equity curve."""
     n = s["n"][N_EQUITY]
@@ -153,6 +194,7 @@ def timer_nb(s: Any) -> None:
     """The protection timer: equity, limits, modes, naked positions, the equity curve."""
     equity = equity_nb(ledger_of(s), s["spec"])
     risk_modes_nb(s, equity)
+    unknown_result_nb(s)
     emergency = s["control"][0]["mode"] == MODE_EMERGENCY
     for inst in range(s["spec"].shape[0]):
         held = tradable_nb(s, inst) != 0
