@@ -98,6 +98,7 @@ class Pond:
         self.bids = self.asks = lots  # lots on the best level of each side
         self.deep = lots * 10  # on each of the four levels behind
         self.prints = []  # (ticks, lots, aggressor) still to come
+        self.mark = 0  # ticks; 0: the exchange takes the middle of the book
         self.n = 0
 
     def until(self, ts):
@@ -134,6 +135,11 @@ class Pond:
             row["flags"] = c.FLAG_BUYER_MAKER if aggressor < 0 else 0
             rows.append(row)
         self.prints = []
+        if self.mark:
+            row = np.zeros(1, EVENT_DTYPE)
+            row["kind"], row["ts_venue"], row["ts_local"] = c.EV_FUNDING, self.at, self.at
+            row["price"] = self.mark
+            rows.append(row)
 
 
 class Live:
@@ -359,6 +365,14 @@ class Stack:
         rows = JournalReader(self.folder).gather(port.ORDERS)
         rows = rows[rows["action"] == action]
         return rows if purpose is None else rows[rows["purpose"] == purpose]
+
+    def bars(self):
+        """Bars that came as such: those of a back-fill."""
+        rows = JournalReader(self.folder).gather(port.MARKET)
+        return rows[rows["kind"] == c.EV_BAR]
+
+    def notes(self):
+        return [b.payload for b in JournalReader(self.folder).blocks() if b.kind == port.NOTE]
 
     def verified(self):
         return replay(journal=self.folder, verify=True, data=None, as_json=True)["identical"]

@@ -100,7 +100,7 @@ def average_nb(pos: Any, mult: int, added: int, price: int) -> float:
     average = abs(float(pos["cost"])) / (abs(float(qty)) * float(mult))
     if abs(after) <= abs(qty):
         return average
-    return (average * abs(qty) + float(price) * abs(added)) / float(abs(after))
+    return float((average * abs(qty) + float(price) * abs(added)) / float(abs(after)))
 
 
 @kernel
