@@ -46,7 +46,7 @@ async def short_with_a_stop_held_here(stack, live):
 
 
 async def test_f8_3_times_fifty_that_the_index_does_not_confirm_is_quarantined_and_nothing_follows(stack):
-    stack.pond.mark = stack.pond.mid
+    stack.hold_mark()
     async with stack.session(sets=["quality.confirm_time=1m", "live.margin=isolated"]) as live:
         await short_with_a_stop_held_here(stack, live)
         mark, lots = int(row(live)["mark"]), live.lots
@@ -80,6 +80,7 @@ async def test_f8_3_times_fifty_that_the_index_confirms_runs_the_stop_and_loses_
 
 @pytest.mark.parametrize("bad", ['"NaN"', "null", '"0"', '"-5"', '""', "[]"])
 async def test_f8_4_a_ticker_that_is_no_price_moves_nothing_and_quarantines_the_instrument(stack, bad):
+    stack.pond.restless = True
     async with stack.session() as live:
         await live.enter()
         held, kept = live.lots, {o.id for o in stack.open_orders()}

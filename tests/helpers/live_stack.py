@@ -98,6 +98,7 @@ class Pond:
         self.bids = self.asks = lots  # lots on the best level of each side
         self.deep = lots * 10  # on each of the four levels behind
         self.prints = []  # (ticks, lots, aggressor) still to come
+        self.restless = False
         self.mark = 0  # ticks; 0: the exchange takes the middle of the book
         self.n = 0
 
@@ -113,7 +114,8 @@ class Pond:
         return False
 
     def _step(self, rows):
-        levels = [(self.mid - 1, self.bids, c.FLAG_BID), (self.mid + 1, self.asks, 0)]
+        stir = self.n % 2 if self.restless else 0  # so that there is always news of the best quote
+        levels = [(self.mid - 1, self.bids + stir, c.FLAG_BID), (self.mid + 1, self.asks, 0)]
         for k in range(2, 6):
             # the last level changes with each step, so that there is always news of the book
             size = self.deep + (self.n % 2 if k == 5 and self.deep else 0)
@@ -278,6 +280,11 @@ class Stack:
             async with http.request(method, url, json=body) as reply:
                 assert reply.status == 200, await reply.text()
                 return await reply.json()
+
+    def hold_mark(self):
+        """The mark stands where `pond.mark` says; the middle of the book no longer moves it."""
+        self.pond.mark = self.pond.mid
+        self.exchange._feeder._next_mark = 2**62
 
     async def fault(self, kind, match=None, **do):
         """Let something go wrong at the exchange."""

@@ -421,6 +421,7 @@ def live_document(desk: Desk, figures: Figures) -> dict[str, Any]:
         "lag_ms": round(figures.lag_ns / 1e6, 3),
         "snapshots": figures.snapshots,
         "feed_breaks": figures.feed_breaks,
+        "bars_filled": figures.bars_filled,
         "venue": figures.venue,
         "orders_sent": figures.orders_sent,
         "shutdown_s": {taken.step: round(taken.seconds, 4) for taken in figures.shutdown},

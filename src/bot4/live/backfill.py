@@ -32,13 +32,14 @@ LATE_NS = 2 * SECOND
 """A candle may come so late; after that there was no trade in it."""
 GRACE_NS = SECOND // 20
 LOOK_S = 0.02
+RETRY_S = 0.5
 
 
 class Backfill:
     """Fills the holes of one session.
 
-    `time_bars`: bars are of time, so that the venue may have the same ones. `observe` is told of each instrument
-    whose bar was folded, for strategies that keep a history.
+    `time_bars`: bars are of time, so that the venue may have the same ones. `observe` is told of each
+    instrument whose bar was folded, for strategies that keep a history.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Backfill:
                 if not told:
                     told = True
                     self._tell(inst, "warning", f"missing bars could not be fetched ({error}); no signal yet")
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(RETRY_S)
                 continue
             now = self._clock.now_ns()
             if now - until >= self._bar_ns:  # bars that have closed meanwhile are missing too
@@ -109,8 +110,10 @@ class Backfill:
             elif found and (found[-1].open_ns >= until - self._bar_ns or now - until >= LATE_NS):
                 self._fold(inst, found)
                 return
+            elif now - until >= LATE_NS:  # nothing was ever traded: the next bar may be the first
+                until = self._next(now)
             else:
-                await asyncio.sleep(5 * LOOK_S)
+                await asyncio.sleep(RETRY_S)
 
     def _next(self, now: int) -> int:
         """When the bar of `now` closes."""

@@ -104,6 +104,7 @@ class Figures:
     venue: str = "unknown"  # the venue's grade, in words
     unanswered: int = 0  # questions about the account that got no answer yet
     cash_booked: int = 0  # money units that came or went outside trading
+    bars_filled: int = 0  # fetched from the venue's candles, to fill holes
     shutdown: list[Taken] = field(default_factory=list)
 
 
@@ -425,6 +426,7 @@ class LiveSession:
         while True:
             p.switch.beat()
             self.figures.venue = p.watch.grade.name.lower()
+            self.figures.bars_filled = p.backfill.filled
             self._keep_lease()
             p.driver.timer(p.clock.now_ns())
             self.hand_over()

@@ -47,6 +47,7 @@ from bot4.venues.health import Health
 
 CALM_NS = 10 * 10**9
 """A paused symbol is resumed when its condition was not seen for so long."""
+LOOK_NS = 10**9
 SENT_KEPT = 10_000
 SILENCE = (R_NETWORK, R_MAINTENANCE)
 
@@ -139,8 +140,8 @@ class Watch(Watcher):
 
     # --- the timer -----------------------------------------------------------------------------------------
     async def run(self) -> None:
-        """Look, several times within the shortest limit, until cancelled."""
-        every = self.panic.limits.stale_ns // 5
+        """Look, several times within the shortest limit and at least once a second, until cancelled."""
+        every = min(self.panic.limits.stale_ns // 5, LOOK_NS)
         while True:
             await asyncio.sleep(every / 1e9)
             self.look()

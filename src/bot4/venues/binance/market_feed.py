@@ -283,7 +283,7 @@ class MarketFeed:
             out.append(lane.sync.feed(lane.parser.parse(lines)))
         if lane.funding:
             out.append(_funding_rows(lane))
-        if lane.marks:
+        if lane.marks and lane.sync.synced:  # the market begins with a book
             out.append(_mark_rows(lane))
         if lane.snapshot is not None:
             local = max(self._plan.clock.now_ns(), self._last_local + 1)
