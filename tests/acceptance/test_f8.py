@@ -43,6 +43,7 @@ async def short_with_a_stop_held_here(stack, live):
     await live.until(lambda: live.lots < 0 and live.lots == stack.lots, "the entry")
     live.wish = None
     await live.until(lambda: any(t.soft for t in live.desk.lanes[0].live), "the stop held here")
+    await live.until(lambda: len(stack.open_orders()) == 1, "the target")
 
 
 async def test_f8_3_times_fifty_that_the_index_does_not_confirm_is_quarantined_and_nothing_follows(stack):

@@ -198,8 +198,9 @@ class Live:
         if self.session is None:
             return "not begun"
         refused = self.engine.safety.refusals
+        row = self.engine.inst[0]
         return (
-            f"lots {self.lots}, there {self.stack.lots}, unknown {dict(self.desk.unknown)}, "
+            f"status {row['status']}, hole {row['hole']}, bars {row['bars']}, lots {self.lots}, there {self.stack.lots}, unknown {dict(self.desk.unknown)}, "
             f"explained {self.figures.explained}, refused { {int(k): int(refused[k]) for k in refused.nonzero()[0]} }, "
             f"orders {[(o.request.type.name, o.request.side, o.request.qty) for o in self.stack.open_orders()]}"
         )

@@ -430,6 +430,7 @@ class LiveSession:
             self._keep_lease()
             p.driver.timer(p.clock.now_ns())
             self.hand_over()
+            p.watch.notice()
             now = p.clock.monotonic_ns()
             grown = p.driver.folded - self._snapshot_at >= p.rhythm.snapshot_events
             if now >= self._snapshot_due or grown:

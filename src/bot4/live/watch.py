@@ -47,7 +47,6 @@ from bot4.venues.health import Health
 
 CALM_NS = 10 * 10**9
 """A paused symbol is resumed when its condition was not seen for so long."""
-LOOK_NS = 10**9
 SENT_KEPT = 10_000
 SILENCE = (R_NETWORK, R_MAINTENANCE)
 
@@ -140,8 +139,8 @@ class Watch(Watcher):
 
     # --- the timer -----------------------------------------------------------------------------------------
     async def run(self) -> None:
-        """Look, several times within the shortest limit and at least once a second, until cancelled."""
-        every = min(self.panic.limits.stale_ns // 5, LOOK_NS)
+        """Look, several times within the shortest limit, until cancelled."""
+        every = self.panic.limits.stale_ns // 5
         while True:
             await asyncio.sleep(every / 1e9)
             self.look()
@@ -160,9 +159,12 @@ class Watch(Watcher):
                 del self._paused[symbol]
                 self._desk.resume(symbol, reason)
                 self._alarm.tell("info", f"{symbol}: calm for {CALM_NS / 1e9:g} s; new risk is allowed again")
+        self._look_at_health()
+
+    def notice(self) -> None:
+        """Tell what the engine has found by itself; called with every turn of the protection timer."""
         self._look_at_prices()
         self._look_at_mode()
-        self._look_at_health()
 
     def _look_at_prices(self) -> None:
         """Prices that came into doubt, or are out of it."""
