@@ -283,8 +283,9 @@ class MarketFeed:
             out.append(lane.sync.feed(lane.parser.parse(lines)))
         if lane.funding:
             out.append(_funding_rows(lane))
-        if lane.marks and lane.sync.synced:  # the market begins with a book
+        if lane.sync.synced:
             out.append(_mark_rows(lane))
+        lane.marks = []  # the market begins with a book: what came before it is not passed on late
         if lane.snapshot is not None:
             local = max(self._plan.clock.now_ns(), self._last_local + 1)
             self._last_local = local
@@ -335,5 +336,4 @@ def _mark_rows(lane: Lane) -> Rows:
     rows["kind"], rows["instrument"] = c.EV_MARK, lane.index
     for row, (local, venue, mark, index) in zip(rows, lane.marks, strict=True):
         row["ts_local"], row["ts_venue"], row["price"], row["x"] = local, venue, mark, index
-    lane.marks = []
     return rows
