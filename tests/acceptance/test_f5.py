@@ -1,7 +1,7 @@
 """F5: trading on frozen data. The whole stack on loopback; waits are shortened by settings.
 
-F5.4 is about candle streams, which bot4 does not take: its bars are made from trades, and a hole in those
-is F5.1 and F5.3.
+F5.4 is about candle streams, which bot4 does not take: its bars are made from trades. A hole in those is filled in
+from the venue's candles; it is done on spot, which has candles of a second.
 """
 
 import sys
@@ -9,12 +9,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import live_stack
 from live_stack import exchange_of
 
+from bot4.engine import layout_nb as lay
 from bot4.model import codes_nb as c
 from bot4.research.session import choose
 from bot4.safety.killswitch import KillSwitch
@@ -22,7 +24,8 @@ from bot4.venues.binance.market_feed import Patience
 
 pytestmark = pytest.mark.jit
 
-QUICK = Patience(silent_s=0.5, frozen_s=0.5, backoff_base_s=0.02, backoff_most_s=0.2)
+QUICK = Patience(silent_s=1.5, frozen_s=0.5, backoff_base_s=0.02, backoff_most_s=0.2)
+"""The mark prices, which have a connection of their own, come once a second."""
 DEPTH = {"method": "GET", "path": "/fapi/v1/depth"}
 
 
@@ -33,9 +36,10 @@ async def stack(tmp_path):
 
 
 def impatient(stack):
-    """The adapter, with half a second of patience for a silent or frozen feed."""
+    """The adapter, with little patience for a silent or frozen feed."""
     venue = stack.adapter()
-    venue.wiring = replace(venue.wiring, patience=QUICK)
+    patience = QUICK if stack.kind == "perp" else replace(QUICK, silent_s=0.5)
+    venue.wiring = replace(venue.wiring, patience=patience)
     return venue
 
 
@@ -93,6 +97,66 @@ async def test_f5_3_a_gap_in_the_sequence_makes_the_book_invalid_until_a_new_sna
         assert len(stack.events(c.EV_FILL)) == 0  # nothing was sent while the book was invalid
         await live.until(lambda: live.lots != 0, "the entry on the new book")
     assert stack.verified()
+
+
+async def test_f5_3_a_crossed_book_is_invalid_until_a_new_snapshot_and_nothing_is_sent_from_it(stack):
+    async with stack.session(sets=["strategy.exit_threshold=100 %"]) as live:
+        await live.ready()
+        await stack.fault("delay", DEPTH, ms=300)  # so that the time without a book is long enough to be seen
+        cross = {"face": "ws", "stream": "btcusdt@depth*", "count": 1}
+        await stack.fault("alter", cross, find=r'"b":\[', put='"b":[["51000.00","1.000"],')
+        await live.until(lambda: status(live) == c.STATUS_CROSSED, "the crossed book")
+        mark = int(live.engine.inst[0]["mark"])
+        live.wish = 1.0
+        assert abs(mark - stack.pond.mid) <= 2  # not the middle of the crossed book
+        await live.until(lambda: stack.told("the book is crossed"), "the word of it")
+        refused = live.engine.clock
+        await again(live)
+        assert stack.fired("delay") >= 1  # a snapshot was asked for
+        assert int(refused[lay.CK_FILLS]) == 0 and len(stack.events(c.EV_FILL)) == 0
+        await live.until(lambda: live.lots != 0, "the entry on the new book")
+    assert stack.verified()
+
+
+@pytest.fixture
+async def spot(tmp_path):
+    async with exchange_of("spot", tmp_path) as made:
+        yield made
+
+
+async def test_f5_4_two_missing_candles_are_filled_in_and_marked_before_any_signal(spot):
+    async with spot.session(sets=["bars.interval=1s"], venue=impatient(spot)) as live:
+        await live.ready()
+        row = live.engine.inst[0]
+        await live.until(lambda: spot.told("bars filled in"), "the bars from before the start")
+        assert row["bars"] >= 1  # the market has traded for some seconds before the start
+        until = int(row["hole"])
+        await live.until(lambda: row["bar_open"] >= until, "a bar made from trades")
+
+        before, breaks = len(spot.told("bars filled in")), live.figures.feed_breaks
+        await spot.fault("silence", {"face": "ws"})
+        await disconnected(live)
+        live.wish = 1.0
+        decided = int(live.engine.clock[lay.CK_DECISIONS])
+        await live.until(lambda: live.figures.feed_breaks >= breaks + 5, "more than two seconds of silence")
+        await spot.heal()
+        await live.until(lambda: len(spot.told("bars filled in")) > before, "the missing bars", 60)
+        assert int(live.engine.clock[lay.CK_DECISIONS]) == decided  # no signal before they came
+        again_from = int(row["hole"])
+        await live.until(lambda: live.lots != 0, "the entry on a whole bar")
+        assert row["bar_open"] >= again_from
+    bars = spot.bars()
+    assert (bars["flags"] & c.FLAG_BACKFILL != 0).all()  # marked; and in the journal
+    (ends,) = np.nonzero(bars["flags"] & c.FLAG_LAST)
+    holes = np.split(bars, ends + 1)[1:]
+    assert max(map(len, holes)) >= 3  # the cut one, those that were skipped, and that of the return
+    assert all((np.diff(hole["ts_venue"]) == 10**9).all() for hole in holes)
+    told = {k.open_ns: k for k in spot.exchange.klines("BTCUSDT", 10**9, 5000)}
+    for bar in bars:
+        candle = told[int(bar["ts_venue"])]
+        prices = [int(bar[name]) for name in ("x", "y", "seq", "price")]
+        assert prices == [candle.open, candle.high, candle.low, candle.close]
+    assert spot.verified()
 
 
 async def test_f5_5_private_stream_dead_order_state_comes_by_polling_and_entries_are_limited(stack):

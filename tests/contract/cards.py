@@ -147,6 +147,38 @@ async def unlisted(scene):
         await scene.venue.cancel_all("NO-SUCH")
 
 
+@card("D5", "data", "closed candles follow each other, and other lengths are Unsupported")
+async def candles(scene):
+    await batches(scene, lambda seen: kinds_of(seen)[c.EV_TRADE] >= 5)
+    length = min(scene.capabilities.bar_lengths)
+    now = scene.exchange.now_ns
+    found = await scene.venue.bars(scene.symbol, length, now - 300 * length, now)
+    opens = [bar.open_ns for bar in found]
+    assert opens == sorted(set(opens)) and all(at % length == 0 for at in opens)
+    assert all(at + length <= now + 10**9 for at in opens)
+    for bar in found:
+        assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
+    with pytest.raises(Unsupported):
+        await scene.venue.bars(scene.symbol, 7 * 10**9, now - 10**10, now)
+
+
+@card("D6", "data", "a book that is begun anew begins with a whole book")
+async def anew(scene):
+    seen = []
+    stream = scene.venue.market([scene.symbol])
+    try:
+        async with asyncio.timeout(10.0):
+            async for batch in stream:
+                seen.append(batch)
+                heads = kinds_of(seen)[c.EV_SNAPSHOT_HEAD]
+                if heads >= 2:
+                    break
+                if heads == 1:
+                    scene.venue.resync(scene.symbol)
+    finally:
+        await stream.aclose()
+
+
 # --- orders ----------------------------------------------------------------------------------------------
 
 

@@ -106,6 +106,8 @@ class Pond:
         self.bids = self.asks = lots  # lots on the best level of each side
         self.deep = lots * 10  # on each of the four levels behind
         self.prints = []  # (ticks, lots, aggressor) still to come
+        self.restless = False
+        self.mark = 0  # ticks; 0: the exchange takes the middle of the book
         self.n = 0
 
     def until(self, ts):
@@ -124,7 +126,8 @@ class Pond:
         return False
 
     def _step(self, rows):
-        levels = [(self.mid - 1, self.bids, c.FLAG_BID), (self.mid + 1, self.asks, 0)]
+        stir = self.n % 2 if self.restless else 0  # so that there is always news of the best quote
+        levels = [(self.mid - 1, self.bids + stir, c.FLAG_BID), (self.mid + 1, self.asks, 0)]
         for k in range(2, 6):
             # the last level changes with each step, so that there is always news of the book
             size = self.deep + (self.n % 2 if k == 5 and self.deep else 0)
@@ -146,6 +149,11 @@ class Pond:
             row["flags"] = c.FLAG_BUYER_MAKER if aggressor < 0 else 0
             rows.append(row)
         self.prints = []
+        if self.mark:
+            row = np.zeros(1, EVENT_DTYPE)
+            row["kind"], row["ts_venue"], row["ts_local"] = c.EV_FUNDING, self.at, self.at
+            row["price"] = self.mark
+            rows.append(row)
 
 
 class Live:
@@ -210,8 +218,9 @@ class Live:
         if self.session is None:
             return "not begun"
         refused = self.engine.safety.refusals
+        row = self.engine.inst[0]
         return (
-            f"lots {self.lots}, there {self.stack.lots}, unknown {dict(self.desk.unknown)}, "
+            f"status {row['status']}, hole {row['hole']}, bars {row['bars']}, lots {self.lots}, there {self.stack.lots}, unknown {dict(self.desk.unknown)}, "
             f"explained {self.figures.explained}, refused { {int(k): int(refused[k]) for k in refused.nonzero()[0]} }, "
             f"orders {[(o.request.type.name, o.request.side, o.request.qty) for o in self.stack.open_orders()]}"
         )
@@ -294,6 +303,11 @@ class Stack:
             async with http.request(method, url, json=body) as reply:
                 assert reply.status == 200, await reply.text()
                 return await reply.json()
+
+    def hold_mark(self):
+        """The mark stands where `pond.mark` says; the middle of the book no longer moves it."""
+        self.pond.mark = self.pond.mid
+        self.exchange._feeder._next_mark = 2**62
 
     async def fault(self, kind, match=None, **do):
         """Let something go wrong at the exchange."""
@@ -391,6 +405,14 @@ class Stack:
         rows = JournalReader(self.folder).gather(port.ORDERS)
         rows = rows[rows["action"] == action]
         return rows if purpose is None else rows[rows["purpose"] == purpose]
+
+    def bars(self):
+        """Bars that came as such: those of a back-fill."""
+        rows = JournalReader(self.folder).gather(port.MARKET)
+        return rows[rows["kind"] == c.EV_BAR]
+
+    def notes(self):
+        return [b.payload for b in JournalReader(self.folder).blocks() if b.kind == port.NOTE]
 
     def verified(self):
         return replay(journal=self.folder, verify=True, data=None, as_json=True)["identical"]

@@ -76,14 +76,16 @@ class Scene:
         self.switch = KillSwitch(tmp_path / "stop", self.clock, self.alarm)
         self.table = np.zeros(4, ORDER_DTYPE)
         self.top = np.zeros(1, TOP)
-        self.inst = np.zeros(1, [("mark", "<i8")])
+        self.inst = np.zeros(1, [("mark", "<i8"), ("doubt", "<i8"), ("doubted", "<i8")])
+        self.control = np.zeros(1, [("mode", "<i8"), ("mode_reason", "<i8")])
         self.inst["mark"] = 600_000
         self.refusals = np.zeros(c.N_REASONS, np.int64)
         engine = SimpleNamespace(
             orders=SimpleNamespace(table=self.table),
             book=SimpleNamespace(top=self.top),
             inst=self.inst,
-            safety=SimpleNamespace(refusals=self.refusals),
+            spec=np.full(1, 0.1, [("tick_size", "<f8")]),
+            safety=SimpleNamespace(control=self.control, refusals=self.refusals),
         )
         self.grade = Health.HEALTHY
         self.watch = Watch(

@@ -127,7 +127,7 @@ _BREAKER = (
 _MARKET = (
     Check(
         "market_data", Layer.MARKET, Judges.RISK, "engine.decide_nb:data_reason_nb",
-        ("R_STALE_DATA", "R_BOOK_INVALID"),
+        ("R_STALE_DATA", "R_BOOK_INVALID", "R_PRICE_DOUBT"),
         "age of the last good event, status of the book, whether a quote is known",
         "stale, gapped or crossed: nothing is opened", ("quality.stale_after",),
     ),
@@ -266,6 +266,12 @@ _PORTFOLIO = (
         "gross exposure with everything pending, equity", _UNKNOWN, ("risk.max_leverage",),
     ),
     Check(
+        "liquidation", Layer.PORTFOLIO, Judges.RISK, "risk.margin_nb:liquidation_check_nb",
+        ("R_LIQUIDATION_NEAR", "R_UNCHECKED"),
+        "positions, marks, cash, maintenance margins, the order", _UNKNOWN,
+        ("risk.liquidation_distance", "risk.maintenance"),
+    ),
+    Check(
         "spot_short", Layer.PORTFOLIO, Judges.RISK, f"{_RISK}:spot_short_nb", ("R_SHORT_SPOT",),
         "the position after the order", "nothing held: refused",
     ),
@@ -321,6 +327,12 @@ _REAL_TIME = (
         ("R_DRAWDOWN_SOFT", "R_DRAWDOWN_DAY", "R_DRAWDOWN_HARD", "R_DAILY_LOSS", "R_EQUITY"),
         "equity on every protection timer", "equity that is not positive: emergency",
         ("risk.drawdown_soft", "risk.drawdown_day", "risk.drawdown_hard", "risk.daily_loss"),
+    ),
+    Check(
+        "result_known", Layer.REAL_TIME, Judges.RUN, "engine.protect_nb:unknown_result_nb",
+        ("R_PNL_UNKNOWN",),
+        "marks of open positions, agreement of ledger and venue", "unknown for too long: mode reduce",
+        ("safety.unknown_after",),
     ),
     Check(
         "staleness", Layer.REAL_TIME, Judges.RUN, "safety.panic:Panic.look", ("R_PANIC",),

@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from bot4.execution.preflight import Wanted
 from bot4.execution.settings import DeskSettings
 from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.agreement import balance_of
+from bot4.live.backfill import Backfill
 from bot4.live.breakers import Thresholds
 from bot4.live.recovery import Recovered, recover
 from bot4.live.session import Figures, LiveSession, Parts, Rhythm
@@ -207,7 +208,7 @@ async def _instruments(venue: Venue, symbols: tuple[str, ...]) -> tuple[Rules, .
 async def _new(venue: Venue, task: Task, clock: Clock) -> Started:
     """A new journal: instruments and capital as the venue states them."""
     rules = await _instruments(venue, task.symbols)
-    instruments = tuple(rule.instrument for rule in rules)
+    instruments = tuple(replace(rule.instrument, maintenance=rule.maintenance) for rule in rules)
     quotes = {i.quote for i in instruments}
     if len(quotes) != 1:
         raise ConfigError(f"one account holds one currency, the instruments are quoted in {sorted(quotes)}")
@@ -357,6 +358,15 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
         ),
     )
     desk.watcher = watch
+    backfill = Backfill(
+        driver,
+        session.plan,
+        venue,
+        around.clock,
+        around.alarm,
+        observe=session.observe,
+        time_bars=settings["bars.kind"] == "time",
+    )
     desk.latch = around.switch.latch
     anchor = HourlyAnchor(started.journal, around.clock.now_ns())
     around.attach(session, anchor)
@@ -388,6 +398,7 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
             show=lambda figures: around.show(session, desk, figures),
             control=around.control,
             watch=watch,
+            backfill=backfill,
         )
     )
     begin = around.clock.monotonic_ns()
@@ -422,6 +433,7 @@ def live_document(desk: Desk, figures: Figures) -> dict[str, Any]:
         "lag_ms": round(figures.lag_ns / 1e6, 3),
         "snapshots": figures.snapshots,
         "feed_breaks": figures.feed_breaks,
+        "bars_filled": figures.bars_filled,
         "venue": figures.venue,
         "orders_sent": figures.orders_sent,
         "shutdown_s": {taken.step: round(taken.seconds, 4) for taken in figures.shutdown},

@@ -28,6 +28,7 @@ from bot4.model.events import (
     INPUT_DTYPE,
     INTENT_DTYPE,
     ORDER_DTYPE,
+    RATE_SCALE,
     TRIP_DTYPE,
 )
 from bot4.model.explain_nb import N_EXPLAIN
@@ -41,7 +42,7 @@ from bot4.safety.state import gate_params, new_halts, new_safety
 from bot4.signals.ml.trees_nb import TreeModel
 from bot4.signals.ta.votes_nb import N_VOTES
 from bot4.venues.simulator.make import SimParams, new_sim
-from bot4.venues.simulator.state_nb import SimState
+from bot4.venues.simulator.state_nb import MARGIN_CROSS, MARGIN_ISOLATED, SimState
 
 Settings = Mapping[str, Any]
 STRATEGIES = {
@@ -142,6 +143,9 @@ def _params(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     p["quality_confirm"] = 3
     # a tariff that was set on purpose is no surprise
     p["max_fee_e8"] = round(max(settings["safety.max_fill_fee"], 2 * settings["fees.taker"]) * 1e8)
+    p["gate_move"] = settings["quality.confirm_move"]
+    p["gate_ns"] = settings["quality.confirm_time"]
+    p["unknown_ns"] = 0 if plan.bars_recorded else settings["safety.unknown_after"]
     p["all_decisions"] = int(settings["journal.decisions"] == "all")
     p["escalate"] = settings["breaker.escalate"]
     p["reduce_share"] = max(1, round(settings["safety.reduce_share"] * 1e4))
@@ -187,9 +191,12 @@ def _risk_params(settings: Settings, exp: int) -> np.ndarray[Any, Any]:
         "stop_atr": "risk.stop_atr",
         "target_r": "risk.target_r",
         "emergency_stop": "risk.emergency_stop",
+        "min_distance": "risk.liquidation_distance",
+        "leverage": "live.leverage",
     }
     for field, name in pairs.items():
         row[0][field] = float(settings[name])
+    row[0]["isolated"] = float(settings["live.margin"] == "isolated")
     row[0]["prob_base"] = 1.0 / (1.0 + float(settings["risk.target_r"]))
     return row
 
@@ -199,7 +206,11 @@ def specs(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     maker = Rate(round(settings["fees.maker"] * 1e8))
     taker = Rate(round(settings["fees.taker"] * 1e8))
     bar_ns = 0 if plan.bars_recorded else plan.bar_ns
-    return np.concatenate([i.record(plan.money_exp, maker, taker, bar_ns) for i in plan.instruments])
+    rows = [i.record(plan.money_exp, maker, taker, bar_ns) for i in plan.instruments]
+    for row, instrument in zip(rows, plan.instruments):
+        stated = instrument.maintenance
+        row["maintenance"] = round((settings["risk.maintenance"] if stated is None else stated) * RATE_SCALE)
+    return np.concatenate(rows)
 
 
 def _breakers(settings: Settings, n: int) -> np.ndarray[Any, Any]:
@@ -342,6 +353,9 @@ def new_simulator(settings: Settings, plan: Plan) -> SimState:
             half_spread_e8=round(settings["venue.half_spread"] * 1e8),
             impact=settings["venue.impact"],
             volume_share=settings["venue.volume_share"],
+            margin=MARGIN_ISOLATED if settings["live.margin"] == "isolated" else MARGIN_CROSS,
+            cash=money_units(settings["account.capital"], plan.money_exp, "account.capital"),
+            leverage=settings["live.leverage"],
         ),
         plan.seed,
     )

@@ -60,6 +60,7 @@ from bot4.model.codes_nb import (
     R_MODE,
     R_OK,
     R_OPPOSITE,
+    R_PRICE_DOUBT,
     R_SHORT_SPOT,
     R_SIGNAL,
     R_STALE_DATA,
@@ -218,6 +219,8 @@ def data_reason_nb(s: Any, inst: int) -> int:
         told = row["status_reason"]
         quarantined = row["status"] == STATUS_QUARANTINED and 0 < told < N_REASONS
         return int(told) if quarantined else R_BOOK_INVALID
+    if row["doubt"] != 0:
+        return R_PRICE_DOUBT
     if p["stale_ns"] > 0 and s["clock"][CK_NOW] - row["last_ts"] > p["stale_ns"]:
         return R_STALE_DATA
     if p["needs_book"] == 1 and s["top"][inst]["quote_bid"] <= 0:
@@ -365,6 +368,9 @@ def act_nb(s: Any, inst: int, score: float) -> None:
                 record_nb(s, inst, D_BELOW_THRESHOLD, R_OK, 0, 0)
             else:
                 enter_nb(s, inst, direction, score)
+        return
+    if s["inst"][inst]["doubt"] != 0:  # a price that nobody confirms moves nothing, not even out
+        record_nb(s, inst, D_HOLD, R_PRICE_DOUBT, 0, 0)
         return
     held = s["inst"][inst]["bars"] - s["inst"][inst]["entry_bar"]
     against = -score if qty > 0 else score

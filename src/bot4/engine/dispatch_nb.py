@@ -25,6 +25,7 @@ from bot4.execution.orders_nb import (
     reducing_nb,
     unknown_nb,
 )
+from bot4.kernels.fixed_nb import rate_of
 from bot4.kernels.jit_nb import kernel
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
 from bot4.model import explain_nb as ex
@@ -36,6 +37,7 @@ from bot4.model.codes_nb import (
     OF_REDUCE_ONLY,
     R_OK,
     R_TOO_MANY_ORDERS,
+    R_UNCHECKED,
     R_UNKNOWN_ORDER,
     ST_PARTIAL,
     ST_PENDING,
@@ -43,6 +45,8 @@ from bot4.model.codes_nb import (
 )
 from bot4.risk.checks_nb import verdicts_nb
 from bot4.risk.heat_nb import refresh_nb
+from bot4.risk.margin_nb import liquidation_check_nb
+from bot4.risk.state_nb import MONEY_LIMIT
 from bot4.safety.failed_nb import failed_nb
 from bot4.safety.gate_nb import gate_nb
 from bot4.safety.modes_nb import halted_nb
@@ -97,6 +101,18 @@ def note_failed_nb(
 
 
 @kernel
+def distance_verdict_nb(s: Any, inst: int, side: int, qty: int, price: int) -> int:
+    """Whether `qty` lots more leave every position far enough from its liquidation."""
+    spec = s["spec"][inst]
+    if not float(qty) * float(max(price, 1)) * float(spec["money_mult"]) < MONEY_LIMIT:
+        return R_UNCHECKED
+    fee = max(rate_of(qty * price * spec["money_mult"], spec["taker_fee"]), 0)
+    params = s["risk_params"][0]
+    cash = s["account"][0]["cash"]
+    return liquidation_check_nb(params, s["spec"], s["positions"], cash, inst, side * qty, price, fee)
+
+
+@kernel
 def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
     """Verdicts of risk, then the gate; the reason. An approved order joins the outgoing ring."""
     it = intents[k]
@@ -114,7 +130,8 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
         equity = equity_nb(ledger_of(s), s["spec"])
         refresh_nb(risk_of(s), s["spec"], s["positions"], equity)
         gross, _ = exposure_nb(ledger_of(s), s["spec"])
-        pending = pending_nb(orders_of(s), inst, side) * price * s["spec"][inst]["money_mult"]
+        waiting = pending_nb(orders_of(s), inst, side)
+        pending = waiting * price * s["spec"][inst]["money_mult"]
         n_verdicts = verdicts_nb(
             risk_of(s),
             s["spec"],
@@ -133,7 +150,8 @@ def send_new_nb(s: Any, intents: np.ndarray, k: int) -> int:
         watch_nb(s, inst, equity)
         s["verdicts"][n_verdicts + 1] = breaker_reason_nb(s, inst)
         s["verdicts"][n_verdicts + 2] = halted_nb(s["halts"], inst)
-        n_verdicts += 3
+        s["verdicts"][n_verdicts + 3] = distance_verdict_nb(s, inst, side, it["qty"] + waiting, price)
+        n_verdicts += 4
     open_all = 0
     for k_inst in range(s["spec"].shape[0]):
         open_all += open_count_nb(orders_of(s), k_inst)

@@ -16,7 +16,9 @@ CK_FUNDINGS = 11
 CK_ANOMALIES = 12
 CK_SUBSTITUTED = 13  # funding payments charged from a conservative substitute
 CK_STALE = 14  # decisions refused because data was stale or the book invalid
-N_CLOCK = 16
+CK_LIQUIDATIONS = 15  # positions that the simulated venue took over
+CK_UNKNOWN = 16  # since when the result is not known; 0: it is
+N_CLOCK = 20
 
 # counters of scratch space and outgoing rings, `n` (int64)
 N_INTENTS = 0
@@ -39,6 +41,10 @@ FU_C_ML = 3
 FU_SCORE = 4
 FU_P_ML = 5
 N_FUSED = 6
+
+# a hole in the trades of an instrument that has no end yet
+HOLE_SYNC = 9223372036854775806  # ends with the next snapshot of the book
+HOLE_FILL = 9223372036854775807  # ends with the last of the bars that fill it
 
 # strategies
 S_HYBRID = 0

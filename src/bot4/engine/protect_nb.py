@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bot4.engine.decide_nb import cancel_intent_nb, intent_nb
-from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, CK_POS, N_DECISIONS, N_EQUITY, N_INTENTS
+from bot4.engine.layout_nb import CK_EQUITY, CK_NOW, CK_POS, CK_UNKNOWN, N_DECISIONS, N_EQUITY, N_INTENTS
 from bot4.engine.parts_nb import ledger_of, orders_of, risk_of, safety_of, tradable_nb
 from bot4.execution.bracket_nb import sync_bracket_nb
 from bot4.execution.orders_nb import open_count_nb, reducing_nb
@@ -25,11 +25,14 @@ from bot4.model.codes_nb import (
     R_DRAWDOWN_HARD,
     R_DRAWDOWN_SOFT,
     R_OK,
+    R_PNL_UNKNOWN,
     SELL,
     ST_PARTIAL,
     ST_PENDING,
     ST_WORKING,
     STATUS_DISCONNECTED,
+    STATUS_OK,
+    STATUS_QUARANTINED,
 )
 from bot4.risk.drawdown_nb import resume_nb, update_equity_nb
 from bot4.risk.reduction_nb import due_steps_nb, least_lots_nb, quantity_nb, target_nb
@@ -105,8 +108,8 @@ def flatten_nb(s: Any, reason: int) -> None:
 def reduce_step_nb(s: Any, inst: int) -> None:
     """In mode Reduce: bring `inst` one step nearer to what its schedule allows now (`reduction_nb`).
 
-    An entry that was filled after the mode had changed counts as held from the beginning. Without market data
-    nothing is closed at a price of the past; the step is made up when they are back.
+    An entry that was filled after the mode had changed counts as held from the beginning. Nothing is closed
+    without market data, at a price in doubt, or because the result is not known: no position is sold blindly.
     """
     control = s["control"][0]
     if control["mode"] != MODE_REDUCE or halted_nb(s["halts"], inst) != R_OK:
@@ -115,7 +118,8 @@ def reduce_step_nb(s: Any, inst: int) -> None:
     qty = tradable_nb(s, inst)
     held = abs(qty)
     row["base"] = max(row["base"], held)
-    if held == 0 or row["status"] == STATUS_DISCONNECTED:
+    blind = control["mode_reason"] == R_PNL_UNKNOWN or row["doubt"] != 0
+    if held == 0 or blind or row["status"] == STATUS_DISCONNECTED:
         return
     p = s["params"][0]
     steps = due_steps_nb(s["clock"][CK_NOW], control["mode_since"], p["reduce_ns"])
@@ -236,6 +240,41 @@ def risk_modes_nb(s: Any, equity: int) -> None:
 
 
 @kernel
+def result_known_nb(s: Any) -> bool:
+    """Whether the marks of all open positions are fresh and undoubted, and ledger and venue have agreed."""
+    p = s["params"][0]
+    now = s["clock"][CK_NOW]
+    for inst in range(s["spec"].shape[0]):
+        if tradable_nb(s, inst) == 0:
+            continue
+        row = s["inst"][inst]
+        stale = p["stale_ns"] > 0 and now - row["last_ts"] > p["stale_ns"]
+        # an instrument in quarantine is not traded on, but its mark is known while data comes
+        blind = row["status"] != STATUS_OK and row["status"] != STATUS_QUARANTINED
+        if s["control"][0]["reconciled"] != 1 or blind or row["doubt"] != 0 or stale:
+            return False
+    return True
+
+
+@kernel
+def unknown_result_nb(s: Any) -> None:
+    """Fail closed: a loss limit that cannot be looked at for `unknown_ns` counts as crossed (mode Reduce)."""
+    limit = s["params"][0]["unknown_ns"]
+    clock = s["clock"]
+    control = s["control"][0]
+    if limit <= 0:
+        return
+    if result_known_nb(s):
+        clock[CK_UNKNOWN] = 0
+        if control["mode"] == MODE_REDUCE and control["mode_reason"] == R_PNL_UNKNOWN:
+            change_mode_nb(s, MODE_NORMAL, R_PNL_UNKNOWN, False)
+    elif clock[CK_UNKNOWN] == 0:
+        clock[CK_UNKNOWN] = clock[CK_NOW]
+    elif clock[CK_NOW] - clock[CK_UNKNOWN] >= limit and control["mode"] < MODE_REDUCE:
+        change_mode_nb(s, MODE_REDUCE, R_PNL_UNKNOWN, False)
+
+
+@kernel
 def sample_equity_nb(s: Any, equity: int) -> None:
     """One point of the equity curve."""
     n = s["n"][N_EQUITY]
@@ -259,6 +298,7 @@ def timer_nb(s: Any) -> None:
     """The protection timer: equity, limits, modes, partial kills, naked positions, the equity curve."""
     equity = equity_nb(ledger_of(s), s["spec"])
     risk_modes_nb(s, equity)
+    unknown_result_nb(s)
     emergency = s["control"][0]["mode"] == MODE_EMERGENCY
     for inst in range(s["spec"].shape[0]):
         held = tradable_nb(s, inst) != 0

@@ -34,6 +34,9 @@ PARAMS_DTYPE = np.dtype(
         ("reduce_share", "<i8"),  # mode Reduce: 1e-4 of the position a step
         ("reduce_floor", "<i8"),  # and 1e-4 of it that stay
         ("reduce_ns", "<i8"),  # and the time from step to step
+        ("gate_move", "<f8"),  # a jump of the price beyond this share needs a second source; 0: none does
+        ("gate_ns", "<i8"),  # how long a second source counts, and how long it is waited for
+        ("unknown_ns", "<i8"),  # result not known for so long: mode Reduce; 0: never (bars)
     ]
 )
 """Engine settings, one row."""
@@ -65,6 +68,11 @@ INST_DTYPE = np.dtype(
         ("volume", "<f8"),  # base currency
         ("bar_open", "<i8"),  # when the bar began, ns
         ("bar_ts", "<i8"),  # when it was known: its close
+        ("second", "<i8"),  # what a second source says of the price, ticks; 0: nothing yet
+        ("second_ts", "<i8"),
+        ("doubt", "<i8"),  # since when the price is in doubt; 0: it is not
+        ("doubted", "<i8"),  # that price, ticks
+        ("hole", "<i8"),  # bars that open before this miss trades; see HOLE_*
     ]
 )
 """What the engine keeps of an instrument, a row each."""

@@ -25,7 +25,7 @@ GATE_NAMES: Final = (
     "reduce_only",
     "order_table",
 )
-BIT_NAMES: Final = (*GATE_NAMES, *CHECK_NAMES, "unknown_order", "breakers", "partial_kill")
+BIT_NAMES: Final = (*GATE_NAMES, *CHECK_NAMES, "unknown_order", "breakers", "partial_kill", "liquidation")
 
 
 def failed_names(mask: float) -> list[str]:

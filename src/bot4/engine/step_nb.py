@@ -13,7 +13,7 @@ from bot4.engine.answers_nb import answer_nb
 from bot4.engine.breakers_nb import exhausted_nb, note_mode_nb, watch_all_nb
 from bot4.engine.decide_nb import act_nb, bar_closed_nb
 from bot4.engine.dispatch_nb import dispatch_nb
-from bot4.engine.ingest_nb import bars_clock_nb, market_event_nb
+from bot4.engine.ingest_nb import bars_clock_nb, doubts_nb, market_event_nb
 from bot4.engine.layout_nb import (
     CK_NOW,
     CK_POS,
@@ -31,8 +31,8 @@ from bot4.model.codes_nb import (
     EV_ACK,
     EV_HALT,
     EV_KILL,
+    EV_LIQUIDATED,
     EV_MODE,
-    EV_RECONCILED,
     EV_TIMER,
     EV_UNKNOWN,
     EV_VIEW,
@@ -61,6 +61,7 @@ def timers_nb(s: Any) -> None:
     """Everything that happens by the clock alone."""
     now = s["clock"][CK_NOW]
     bars_clock_nb(s, now)
+    doubts_nb(s, now)
     timer_nb(s)
     watch_all_nb(s)
     if exhausted_nb(s):
@@ -86,7 +87,7 @@ def fold_nb(s: Any, events: np.ndarray, i: int) -> bool:
         return bool(s["n"][N_BARS_DUE] > 0 or s["n"][N_INTENTS] > 0)
     if kind <= EV_UNKNOWN:
         answer_nb(s, events, i)
-    elif kind <= EV_RECONCILED:
+    elif kind <= EV_LIQUIDATED:
         account_event_nb(s, events, i)
     elif kind == EV_TIMER:
         timers_nb(s)

@@ -28,6 +28,7 @@ from bot4.execution.lease import Lease
 from bot4.execution.preflight import Wanted, preflight
 from bot4.execution.reconcile import Kind
 from bot4.live.agreement import Agreement, compare
+from bot4.live.backfill import Backfill
 from bot4.live.cascade import Step, Taken, at_once, go_down, nothing
 from bot4.live.chores import keep_dead_man, keep_rules
 from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
@@ -36,6 +37,7 @@ from bot4.live.watch import Watch
 from bot4.model.codes_nb import (
     EV_CASH,
     EV_FILL,
+    EV_MARK,
     EV_RECONCILED,
     EV_STATUS,
     FOR_ENTRY,
@@ -50,6 +52,7 @@ from bot4.model.codes_nb import (
     ST_FILLED,
     ST_NONE,
     ST_REJECTED,
+    STATUS_CROSSED,
     STATUS_DISCONNECTED,
 )
 from bot4.model.errors import SafetyError
@@ -102,6 +105,7 @@ class Figures:
     breakers: dict[str, str] = field(default_factory=dict)  # state by name, of those that ever changed
     unanswered: int = 0  # questions about the account that got no answer yet
     cash_booked: int = 0  # money units that came or went outside trading
+    bars_filled: int = 0  # fetched from the venue's candles, to fill holes
     shutdown: list[Taken] = field(default_factory=list)
 
 
@@ -126,6 +130,7 @@ class Parts:
     show: Callable[[Figures], None]
     control: Callable[[], None]  # looks for commands of the operator
     watch: Watch
+    backfill: Backfill
 
 
 class LiveSession:
@@ -150,6 +155,7 @@ class LiveSession:
         self._stopped = asyncio.Event()
         self._agreed = False  # ledger and venue have agreed once: the start is over
         self._lost_lease = False
+        self._resync_due = np.zeros(len(self._symbols), np.int64)
         self._since = parts.driver.now  # the journal's last instant: trades since then may be news
 
     # --- the run -----------------------------------------------------------------------------------------
@@ -162,6 +168,8 @@ class LiveSession:
         self._take_over()
         try:
             async with asyncio.TaskGroup() as group:
+                if self._p.backfill.possible:  # what was traded before now is a hole
+                    self._hole(np.arange(len(self._symbols)), R_NETWORK)
                 work: list[asyncio.Task[None]] = [
                     group.create_task(job, name=name)
                     for name, job in (
@@ -170,6 +178,7 @@ class LiveSession:
                         ("market", self._market()),
                         ("timer", self._timer()),
                         ("watch", self._p.watch.run()),
+                        ("back-fill", self._p.backfill.run()),
                         *self._chores(),
                     )
                 ]
@@ -355,6 +364,8 @@ class LiveSession:
                     if batch.events is None:
                         self._feed_broke(batch.reason, batch.instrument)
                         continue
+                    for inst in batch.unreadable:
+                        self._p.watch.unreadable(self._symbols[inst])
                     for news in batch.funding:
                         self._p.desk.funding(self._symbols[news.instrument], news.rate_e8, news.next_ns)
                     if len(batch.events):
@@ -367,12 +378,35 @@ class LiveSession:
         rows = events.copy()
         self.figures.lag_ns = self._p.clock.now_ns() - int(rows["ts_venue"].max())
         self._p.driver.market(rows)
-        self._p.watch.quoted(np.unique(rows["instrument"]))
+        self._p.watch.quoted(np.unique(rows["instrument"][rows["kind"] != EV_MARK]))
+        self._look_at_books()
         for inst in np.unique(rows["instrument"]):
             mark = int(self._engine.inst[int(inst)]["mark"])
             if mark > 0:
                 self._p.desk.mark(self._symbols[int(inst)], mark)
         self.hand_over()
+
+    def _look_at_books(self) -> None:
+        """A crossed book (bid at or above ask) is invalid: it begins anew, asked for once a second."""
+        crossed = np.flatnonzero(self._engine.inst["status"] == STATUS_CROSSED)
+        now = self._p.clock.monotonic_ns()
+        for inst in crossed[self._resync_due[crossed] <= now]:
+            self._resync_due[inst] = now + SECOND
+            self.figures.feed_breaks += 1
+            self._p.venue.resync(self._symbols[int(inst)])
+            self._p.alarm.tell(
+                "warning", f"{self._symbols[int(inst)]}: the book is crossed; it begins anew from a snapshot"
+            )
+
+    def _hole(self, broken: np.ndarray[Any, Any], reason: int) -> None:
+        """Say that trades of these instruments are missing from now on."""
+        rows = np.zeros(len(broken), EVENT_DTYPE)
+        rows["kind"], rows["flags"] = EV_STATUS, self._p.backfill.flags
+        rows["instrument"] = broken
+        rows["x"], rows["y"] = STATUS_DISCONNECTED, reason
+        rows["ts_local"] = rows["ts_venue"] = self._p.clock.now_ns()
+        self.fold(rows)
+        self._p.backfill.broke(broken.tolist())
 
     def _feed_broke(self, reason: int, instrument: int = -1) -> None:
         """The feed of one instrument, or of all (-1), has a hole: no entries there until a snapshot.
@@ -381,12 +415,7 @@ class LiveSession:
         """
         self.figures.feed_breaks += 1
         broken = np.arange(len(self._symbols)) if instrument < 0 else np.array([instrument])
-        rows = np.zeros(len(broken), EVENT_DTYPE)
-        rows["kind"] = EV_STATUS
-        rows["instrument"] = broken
-        rows["x"], rows["y"] = STATUS_DISCONNECTED, reason or R_NETWORK
-        rows["ts_local"] = rows["ts_venue"] = self._p.clock.now_ns()
-        self.fold(rows)
+        self._hole(broken, reason or R_NETWORK)
         for inst in broken[self._engine.ledger.positions["qty"][broken] != 0]:
             self._p.alarm.tell(
                 "critical",
@@ -401,9 +430,11 @@ class LiveSession:
             p.switch.beat()
             self.figures.venue = p.watch.grade.name.lower()
             self.figures.breakers = p.watch.states
+            self.figures.bars_filled = p.backfill.filled
             self._keep_lease()
             p.driver.timer(p.clock.now_ns())
             self.hand_over()
+            p.watch.notice()
             now = p.clock.monotonic_ns()
             grown = p.driver.folded - self._snapshot_at >= p.rhythm.snapshot_events
             if now >= self._snapshot_due or grown:

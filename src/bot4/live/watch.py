@@ -5,6 +5,9 @@
     a breaker opens            new risk there is paused (see `breakers`), until probes were good
     a fill that does not fit   the engine has paused (`answers_nb`); a person is called
     the venue is unhealthy     new risk everywhere is refused, until its grade is better
+    what is no market data     (NaN, null, zero) the instrument is in quarantine, until nothing came for
+    `CALM_NS` a price in doubt           told; the engine lets nothing follow from it
+    a result not known         told; the engine is in mode Reduce then
 
 Errors are answers that were lost or that the venue itself did not understand. That no connection can be
 made, or that the venue says it is in maintenance, is no error of its: the desk's rules for silence hold then.
@@ -29,12 +32,15 @@ from bot4.model import names
 from bot4.model.codes_nb import (
     EV_FILL,
     FOR_QUOTE,
+    MODE_REDUCE,
     R_FILL_FEE,
     R_FILL_PRICE,
     R_FILL_QTY,
     R_MAINTENANCE,
     R_NETWORK,
     R_PANIC,
+    R_PNL_UNKNOWN,
+    R_UNCHECKED,
     R_VENUE,
     ST_PARTIAL,
     ST_WORKING,
@@ -86,7 +92,9 @@ class Watch(Watcher):
         self._alarm = alarm
         self._health = health
         self._sent: OrderedDict[int, float] = OrderedDict()  # order id: price at its decision, in ticks
-        self._paused: dict[str, int] = {}  # symbol: when the condition was last seen
+        self._paused: dict[str, tuple[int, int]] = {}  # symbol: when its condition was last seen, and which
+        self._doubted = np.zeros(len(symbols), bool)
+        self._blind = False
         self._looked = clock.monotonic_ns()
         self.breakers = SessionBreakers(thresholds or Thresholds(), symbols, desk, self._breaker_changed)
         self._odd_fills = {reason: int(self._engine.safety.refusals[reason]) for reason in FILL_REASONS}
@@ -185,6 +193,11 @@ class Watch(Watcher):
                 bid, ask = float(top["quote_bid"]), float(top["quote_ask"])
                 self.breakers.spread(symbol, self.panic.spread_times(symbol, bid, ask, now), now)
 
+    def unreadable(self, symbol: str) -> None:
+        """Something came of `symbol` that is no market data."""
+        text = "prices or sizes that are none came (NaN, null, zero, text)"
+        self._pause(symbol, R_UNCHECKED, text, {"what": "unreadable", "symbol": symbol})
+
     # --- the timer -----------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Look, several times within the shortest limit, until cancelled."""
@@ -202,15 +215,51 @@ class Watch(Watcher):
             self.panic.quoting(self._quoting())
             for seen in self.panic.look(now):
                 self._act(seen)
-        for symbol, since in list(self._paused.items()):
+        for symbol, (since, reason) in list(self._paused.items()):
             if now - since > CALM_NS:
                 del self._paused[symbol]
-                self._desk.resume(symbol, R_PANIC)
+                self._desk.resume(symbol, reason)
                 self._alarm.tell("info", f"{symbol}: calm for {CALM_NS / 1e9:g} s; new risk is allowed again")
         if self.panic.median_latency(now) != self.panic.median_latency(now):
             self.breakers.no_round_trip(now)
         self.breakers.look(now)
         self._look_at_health()
+
+    def notice(self) -> None:
+        """Tell what the engine has found by itself; called with every turn of the protection timer."""
+        self._look_at_prices()
+        self._look_at_mode()
+
+    def _look_at_prices(self) -> None:
+        """Prices that came into doubt, or are out of it."""
+        rows = self._engine.inst
+        for inst in np.flatnonzero((rows["doubt"] != 0) != self._doubted):
+            self._doubted[inst] = not self._doubted[inst]
+            symbol, tick = self._symbols[int(inst)], float(self._engine.spec[int(inst)]["tick_size"])
+            mark, odd = (float(rows[int(inst)][name]) * tick for name in ("mark", "doubted"))
+            if self._doubted[inst]:
+                text = f"the price jumped from {mark:g} to {odd:g}, and no second source confirms it"
+                self._alarm.tell("critical", f"{symbol}: {text}; nothing follows from it")
+            else:
+                self._alarm.tell("warning", f"{symbol}: the price is out of doubt, at {mark:g}")
+            self._note({"what": "price", "symbol": symbol, "doubt": bool(self._doubted[inst]), "odd": odd})
+
+    def _look_at_mode(self) -> None:
+        """The engine gave up on a result that it could not know, or knows it again."""
+        control = self._engine.safety.control[0]
+        blind = int(control["mode"]) == MODE_REDUCE and int(control["mode_reason"]) == R_PNL_UNKNOWN
+        if blind == self._blind:
+            return
+        self._blind = blind
+        if blind:
+            self._alarm.tell(
+                "critical",
+                "the result of an open position has not been known for too long: mode reduce. Loss limits "
+                "cannot be looked at: no new risk is taken, stops stand, nothing is sold at an old price",
+            )
+        else:
+            self._alarm.tell("warning", "the result is known again")
+        self._note({"what": "result", "known": not blind})
 
     def _quoting(self) -> set[str]:
         table = self._engine.orders.table
@@ -240,12 +289,17 @@ class Watch(Watcher):
             self._switch.trip(R_PANIC, str(seen))
             return
         symbol = seen.scope.rpartition(":")[2]
+        self._pause(symbol, R_PANIC, str(seen), {"what": "panic", **seen._asdict()})
+
+    def _pause(self, symbol: str, reason: int, text: str, record: dict[str, Any]) -> None:
+        """Pause new risk on `symbol`; one that is paused already stays so for longer."""
+        now = self._clock.monotonic_ns()
         if symbol in self._paused:
-            self._paused[symbol] = self._clock.monotonic_ns()
-        elif self._desk.pause(symbol, R_PANIC):
-            self._paused[symbol] = self._clock.monotonic_ns()
-            self._alarm.tell("critical", f"{symbol}: {seen}; new risk there is paused")
-            self._note({"what": "panic", **seen._asdict()})
+            self._paused[symbol] = (now, self._paused[symbol][1])
+        elif self._desk.pause(symbol, reason):
+            self._paused[symbol] = (now, reason)
+            self._alarm.tell("critical", f"{symbol}: {text}; new risk there is paused")
+            self._note(record)
 
     def _note(self, record: dict[str, Any]) -> None:
         stamps = {"wall_ns": self._clock.now_ns(), "engine_ns": self._driver.now}

@@ -15,7 +15,8 @@ EV_BOOK_TICKER = 4  # price/qty = best bid, x/y = best ask price/qty, seq = upda
 EV_TRADE = 5  # price, qty, seq = trade id; FLAG_BUYER_MAKER: the aggressor sold
 EV_BAR = 6  # price=close, qty=volume, x=open, y=high, seq=low; ts_venue=open, ts_local=close time
 EV_FUNDING = 7  # x = rate in 1e-8 of notional for the period, price = mark (0: last known)
-EV_STATUS = 8  # instrument status: x = STATUS_* (feed gap, disconnect, quarantine)
+EV_STATUS = 8  # instrument status: x = STATUS_* (feed gap, disconnect, quarantine); FLAG_BACKFILL: see there
+EV_MARK = 9  # the venue's mark price; x = its index price (0: none)
 # the venue's answers
 EV_ACK = 16  # order x accepted and working
 EV_REJECT = 17  # order x refused by the venue, y = REASON_*
@@ -26,6 +27,9 @@ EV_ADOPT = 21  # position found at the venue: x = signed lots, price = average e
 EV_CASH = 22  # cash that came or went outside trading: x = money units, y = REASON_*
 EV_STREAM = 23  # the private stream: x = STATUS_* (OK, DISCONNECTED, STALE)
 EV_RECONCILED = 24  # whether ledger and venue agree: x = 1 yes, 0 not (yet), y = REASON_*
+EV_LIQUIDATED = (
+    25  # position taken over by the simulated venue: price, qty, x = side, y = fee, seq = trade id
+)
 # from ourselves, the clock, the operator
 EV_TIMER = 32  # the protection timer
 EV_MODE = 33  # mode change asked for: x = MODE_*, y = REASON_*
@@ -42,6 +46,7 @@ FLAG_MAKER = 8  # fill: we were the maker
 FLAG_GAP = 16  # fill: the market jumped over the price asked for
 FLAG_AMBIGUOUS = 32  # fill: the bar held both stop and target; the worse one was taken
 FLAG_SYNTHETIC = 64  # made by the generative market, not recorded
+FLAG_BACKFILL = 128  # bar: fetched later, nothing is decided on it; status: bars follow that fill the hole
 
 # --- sides -------------------------------------------------------------------
 BUY = 1
@@ -67,6 +72,7 @@ FOR_STOP = 3
 FOR_TARGET = 4
 FOR_QUOTE = 5
 FOR_FLATTEN = 6
+FOR_LIQUIDATION = 7  # the venue's: no order of ours has it
 
 # --- intent actions ----------------------------------------------------------
 ACT_NEW = 1
@@ -178,6 +184,9 @@ R_FILL_FEE = 61  # a fee that no tariff explains
 R_KILLED_INSTRUMENT = 56
 R_KILLED_STRATEGY = 57
 R_KILLED_VENUE = 58
+R_LIQUIDATION_NEAR = 62  # it would bring a position too near to its liquidation
+R_PRICE_DOUBT = 63  # the price has jumped, and no second source confirms it
+R_PNL_UNKNOWN = 55  # a position's mark, or its place at the venue, has not been known for too long
 # causes of closing, cancelling or changing mode
 R_SIGNAL = 64
 R_STOP_LOSS = 65

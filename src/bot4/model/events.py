@@ -143,6 +143,7 @@ INSTRUMENT_DTYPE = np.dtype(
         ("taker_fee", "<i8"),
         ("bar_ns", "<i8"),  # decision bar; 0: instrument sends its own bars
         ("kind", "<i8"),  # 0 spot, 1 linear perpetual
+        ("maintenance", "<i8"),  # maintenance margin, 1e-8 of notional
     ]
 )
 """What the hot plane must know of an instrument."""

@@ -21,7 +21,9 @@ class Instrument:
 
     `tick` and `lot` are the steps of price and quantity; `min_notional` in quote currency. A quantity x a
     price x `contract` is quote currency: 1 but where quantities are contracts of so many coins.
-    `inferred` says that the grid was read off the data, not stated by the venue.
+    `inferred` says that the grid was read off the data, not stated by the venue. `maintenance` is the
+    maintenance margin of a perpetual as a share of its notional (first bracket); None where the venue does
+    not tell it.
     """
 
     symbol: str
@@ -36,6 +38,7 @@ class Instrument:
     min_notional: Decimal
     inferred: bool = False
     contract: Decimal = Decimal(1)
+    maintenance: Decimal | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -93,7 +96,10 @@ class Instrument:
 
     def to_json(self) -> dict[str, Any]:
         """A form that `from_json` reads back exactly."""
-        return {k: str(v) if isinstance(v, Decimal) else v for k, v in asdict(self).items()}
+        fields = asdict(self)
+        if self.maintenance is None:
+            del fields["maintenance"]
+        return {k: str(v) if isinstance(v, Decimal) else v for k, v in fields.items()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Instrument:
@@ -102,6 +108,8 @@ class Instrument:
         fields.setdefault("contract", "1")  # journals and data sets from before it was written
         for name in ("tick", "lot", "min_qty", "max_qty", "min_notional", "contract"):
             fields[name] = decimal_of(fields[name], name)
+        if "maintenance" in fields:
+            fields["maintenance"] = decimal_of(fields["maintenance"], "maintenance")
         return cls(**fields)
 
     def with_grid(self, tick: Decimal, lot: Decimal) -> Instrument:

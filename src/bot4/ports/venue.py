@@ -206,6 +206,21 @@ class MarketBatch:
     reason: int = 0
     instrument: int = -1
     funding: tuple[FundingView, ...] = ()  # changed since the last batch
+    unreadable: tuple[
+        int, ...
+    ] = ()  # instruments of which something came that is no market data (NaN, null, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class BarReport:
+    """One closed candle of the venue, from its trades; `volume` in the instrument's quantity."""
+
+    open_ns: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +236,7 @@ class Capabilities:
     dead_man_switch: bool = False
     own_trades: bool = True
     max_client_id: int = 36
+    bar_lengths: frozenset[int] = frozenset()  # ns, of the candles that `bars` knows
 
 
 # --- the port --------------------------------------------------------------------------------------------
@@ -284,3 +300,9 @@ class Venue(Protocol):
 
     def market(self, symbols: Sequence[str]) -> AsyncIterator[MarketBatch]:
         """Sequenced market events; after a gap a batch without events, then a fresh snapshot."""
+
+    def resync(self, symbol: str) -> None:
+        """Begin the book of `symbol` anew in the running `market`, from a fresh snapshot."""
+
+    async def bars(self, symbol: str, bar_ns: int, since_ns: int, until_ns: int) -> Sequence[BarReport]:
+        """Closed candles that open in [since_ns, until_ns), oldest first; Unsupported for other lengths."""

@@ -27,6 +27,7 @@ from bot4.model.codes_nb import R_DUPLICATE, R_NETWORK, R_NOT_FOUND, R_THROTTLED
 from bot4.ports.venue import (
     AccountReport,
     Balance,
+    BarReport,
     Capabilities,
     MarginMode,
     MarketBatch,
@@ -301,3 +302,11 @@ class FakeVenue:
         await self._word("market")
         for _ in ():
             yield MarketBatch(None)
+
+    def resync(self, symbol: str) -> None:
+        """There is no book."""
+
+    async def bars(self, symbol: str, bar_ns: int, since_ns: int, until_ns: int) -> Sequence[BarReport]:
+        """Nothing was traded."""
+        await self._word("bars")
+        return ()

@@ -204,6 +204,14 @@ def check_nb(q: QualityState, params: QualityParams, inst: int, ev: Array) -> in
 
 
 @kernel
+def settle_nb(q: QualityState, inst: int, kind: int, price: float) -> None:
+    """Take `price` as the level of the trades or tickers of `inst`: a second source has confirmed it."""
+    stream = _TRADES if kind == c.EV_TRADE else _QUOTES
+    q.levels[inst, stream, 0] = price
+    q.levels[inst, stream, 3] = 0.0
+
+
+@kernel
 def check_batch_nb(q: QualityState, params: QualityParams, events: Array, codes: Array) -> int:
     """Verdicts on a batch into codes (u1, same length); the number of refusals."""
     refused = 0

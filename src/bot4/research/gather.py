@@ -10,10 +10,14 @@ import numpy as np
 from bot4.engine.build import Plan
 from bot4.model.codes_nb import (
     ACT_CANCEL,
+    ACT_NEW,
     EV_ACK,
     EV_CANCELED,
     EV_FILL,
+    EV_LIQUIDATED,
     EV_REJECT,
+    FOR_LIQUIDATION,
+    R_LIQUIDATED,
     ST_CANCELED,
     ST_FILLED,
     ST_PARTIAL,
@@ -31,6 +35,7 @@ KEPT = (
     "events",
     "events_per_second",
     "quarantined",
+    "liquidations",
     "anomalies",
     "funding_substituted",
     "mode",
@@ -74,6 +79,22 @@ def final_orders(orders: Array, answers: Array) -> Array:
     return made
 
 
+def taken_over(events: Array, first_id: int) -> tuple[Array, Array]:
+    """What the venue liquidated, as (fills, orders): its own orders, numbered from `first_id` down."""
+    fills = events[events["kind"] == EV_LIQUIDATED].copy()
+    orders = np.zeros(len(fills), ORDER_DTYPE)
+    orders["id"] = first_id - np.arange(len(fills))
+    orders["side"] = fills["x"]
+    orders["instrument"], orders["fees"] = fills["instrument"], fills["y"]
+    orders["qty"] = orders["filled"] = fills["qty"]
+    orders["cost"] = fills["qty"] * fills["price"]
+    orders["ts_created"] = orders["ts_updated"] = fills["ts_local"]
+    orders["purpose"], orders["status"], orders["action"] = FOR_LIQUIDATION, ST_FILLED, ACT_NEW
+    orders["reason"] = R_LIQUIDATED
+    fills["kind"], fills["x"] = EV_FILL, orders["id"]
+    return fills, orders
+
+
 def read_record(folder: Path) -> RunRecord:
     """Everything a report needs, from one pass over a verified journal."""
     reader = JournalReader(folder)
@@ -89,14 +110,21 @@ def read_record(folder: Path) -> RunRecord:
             parts[block.kind].append(block.payload)
     inputs = parts[port.INPUTS]
     answers = np.concatenate([p["event"] for p in inputs]) if inputs else np.empty(0, EVENT_DTYPE)
-    answers = answers[(answers["kind"] >= EV_ACK) & (answers["kind"] <= EV_CANCELED)]
-    fills = answers[answers["kind"] == EV_FILL].copy()
+    taken = taken_over(answers, -1)
+    answers = answers[(answers["kind"] >= EV_ACK) & (answers["kind"] <= EV_LIQUIDATED)]
+    fills = answers[np.isin(answers["kind"], (EV_FILL, EV_LIQUIDATED))].copy()
     orders = _join(parts[port.ORDERS], ORDER_DTYPE)
     final = final_orders(orders, answers)
     if len(fills) and len(final):
         by_id = np.argsort(final["id"], kind="stable")
         at = np.minimum(np.searchsorted(final["id"][by_id], fills["x"]), len(final) - 1)
-        fills["instrument"] = final["instrument"][by_id[at]]
+        known = fills["kind"] == EV_FILL
+        fills["instrument"][known] = final["instrument"][by_id[at]][known]
+    if len(taken[0]):
+        fills[fills["kind"] == EV_LIQUIDATED] = taken[
+            0
+        ]  # in their places: fills count in the order of the log
+        final = np.concatenate([final, taken[1]])
     summary = end.get("summary", {})
     return RunRecord(
         meta=_meta(folder, meta, summary, bool(end), reader.torn_bytes),

@@ -151,10 +151,9 @@ class ColdCaller:
             name = type(self.strategy).__name__
             raise StrategyError(f"strategy {name} raised {type(error).__name__}: {error}") from error
 
-    def __call__(self, inst: int) -> float | None:
-        """The strategy's score for the bar of `inst` that just closed."""
-        e = self.engine
-        row = e.inst[inst]
+    def observe(self, inst: int) -> tuple[Bar, np.ndarray[Any, Any]]:
+        """Take the newest bar of `inst` into history and features, and ask nothing: (bar, features)."""
+        row = self.engine.inst[inst]
         bar = Bar(
             int(row["bar_ts"]),
             float(row["open"]),
@@ -164,6 +163,13 @@ class ColdCaller:
             float(row["volume"]),
         )
         self.histories[inst].add(bar)
+        return bar, self.features.fold(inst, bar, self.engine.features.values[inst])
+
+    def __call__(self, inst: int) -> float | None:
+        """The strategy's score for the bar of `inst` that just closed."""
+        e = self.engine
+        row = e.inst[inst]
+        bar, features = self.observe(inst)
         qty = int(e.ledger.positions[inst]["qty"])
         context = BarContext(
             instrument=self.plan.instruments[inst].symbol,
@@ -173,11 +179,15 @@ class ColdCaller:
             equity=equity_nb(e.ledger, e.spec) / 10.0**self.plan.money_exp,
             bars_held=int(row["bars"] - row["entry_bar"]) if qty else 0,
             data_dir=self.data_dir,
-            _features=self.features.fold(inst, bar, e.features.values[inst]),
+            _features=features,
             _index=self.features.index,
             _history=self.histories[inst],
         )
         return check_score(type(self.strategy).__name__, self._call(lambda: self.strategy.on_bar(context)))
+
+
+def nobody(inst: int) -> None:
+    """Observes nothing: a strategy that lives in the engine has seen the bar."""
 
 
 @dataclass
@@ -189,6 +199,7 @@ class Session:
     plan: Plan
     meta: dict[str, Any]
     journal: Journal
+    observe: Callable[[int], object]  # a bar that nothing is decided on, for the strategy's history
 
     @property
     def scopes(self) -> Scopes:
@@ -212,6 +223,7 @@ class Session:
             "fills": int(e.clock[lay.CK_FILLS]),
             "refused": refused,
             "quarantined": int(e.clock[lay.CK_QUARANTINED]),
+            "liquidations": int(e.clock[lay.CK_LIQUIDATIONS]),
             "anomalies": int(e.clock[lay.CK_ANOMALIES]),
             "fees": self.money(account["fees"]),
             "funding": self.money(account["funding"]),
@@ -256,6 +268,13 @@ class Session:
             f"{names.MODES[int(control['mode'])]} because of {names.reason(control['mode_reason'])}",
         ]
 
+    def liquidated(self) -> list[str]:
+        """That the venue took positions over, if it did."""
+        count = int(self.engine.clock[lay.CK_LIQUIDATIONS])
+        if not count:
+            return []
+        return [f"{count} position(s) were liquidated: the margin was used up, and the loss is in the result"]
+
     def last_sample(self) -> np.ndarray[Any, Any]:
         """A point of the equity curve for this instant."""
         e = self.engine
@@ -280,7 +299,7 @@ class Session:
         summary = self.results()
         summary["events_per_second"] = round(summary["events"] / seconds, 1) if seconds > 0 else 0.0
         summary.update(extra)
-        summary["warnings"] = [*summary.get("warnings", []), *self.stopped()]
+        summary["warnings"] = [*summary.get("warnings", []), *self.liquidated(), *self.stopped()]
         self.journal.append(port.END, {"limit": limit, "summary": summary})
         self.journal.close()
         return summary
@@ -327,7 +346,7 @@ def assemble(
     if inputs is None and not known:
         journal.append(port.META, meta)
         journal.commit()
-    return Session(engine, driver, plan, meta, journal)
+    return Session(engine, driver, plan, meta, journal, nobody if cold is None else cold.observe)
 
 
 def describe(

@@ -35,6 +35,9 @@ RISK_PARAMS_DTYPE = np.dtype(
         ("emergency_stop", "<f8"),  # widest stop, fraction of the entry price
         ("recovery_per_day", "<f8"),
         ("min_notional_money", "<i8"),
+        ("min_distance", "<f8"),  # to the liquidation price, a share of the mark
+        ("leverage", "<f8"),  # of isolated positions
+        ("isolated", "<f8"),  # 1: positions have margins of their own; 0: cross
     ]
 )
 
@@ -60,6 +63,9 @@ _BOUNDS: dict[str, tuple[float, float, float]] = {  # name: default, least, grea
     "target_r": (1.5, 0.01, 100.0),
     "emergency_stop": (0.05, 0.0001, 0.5),
     "recovery_per_day": (0.01, 0.0, 1.0),
+    "min_distance": (0.10, 0.0, 1.0),
+    "leverage": (1.0, 1.0, 125.0),
+    "isolated": (0.0, 0.0, 1.0),
 }
 
 RISK_STATE_DTYPE = np.dtype(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 
+from bot4.model.times import duration_text
 from bot4.ports.venue import Capabilities
 from bot4.venues.binance.endpoints import SPOT_LIMITS, USDM_LIMITS, polls
 from bot4.venues.binance.spot import BinanceSpot
@@ -36,6 +37,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _word(value: object) -> object:
+    if isinstance(value, frozenset):  # lengths in ns
+        return ", ".join(duration_text(length) for length in sorted(value)) or "-"
     return {True: "yes", False: "-"}[value] if isinstance(value, bool) else value
 
 

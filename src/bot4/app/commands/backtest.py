@@ -77,6 +77,8 @@ def rows(d: dict[str, Any]) -> list[tuple[str, str]]:
         ("state hash", d["state_hash"]),
         ("journal", d["journal"]),
     ]
+    if d["liquidations"]:
+        lines.insert(6, ("liquidated", f"{d['liquidations']:,} position(s)"))
     if "look_ahead" in d:
         found = d["look_ahead"]
         lines.append(

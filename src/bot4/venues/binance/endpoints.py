@@ -75,11 +75,23 @@ class Endpoint:
         return replace(self, weight=weight)
 
 
+_MINUTE = 60 * S
+INTERVALS = {
+    **{n * _MINUTE: f"{n}m" for n in (1, 3, 5, 15, 30)},
+    **{n * 60 * _MINUTE: f"{n}h" for n in (1, 2, 4, 6, 8, 12)},
+    24 * 60 * _MINUTE: "1d",
+}
+"""Lengths of candles in ns, and their names."""
+SPOT_INTERVALS = {S: "1s", **INTERVALS}
+KLINES = 500
+"""Candles asked for at once: of that weight the limit is counted."""
+
 _API = "/api/v3/"
 SPOT = {
     "time": Endpoint("GET", _API + "time", access="open"),
     "rules": Endpoint("GET", _API + "exchangeInfo", 20, "open"),
     "depth": Endpoint("GET", _API + "depth", 50, "open"),
+    "bars": Endpoint("GET", _API + "klines", 2, "open"),
     "submit": Endpoint("POST", _API + "order", command=True, orders=1),
     "oco": Endpoint("POST", _API + "orderList/oco", command=True, orders=2),
     "cancel": Endpoint("DELETE", _API + "order", command=True),
@@ -96,6 +108,7 @@ USDM = {
     "rules": Endpoint("GET", _FAPI + "exchangeInfo", access="open"),
     "funding_info": Endpoint("GET", _FAPI + "fundingInfo", access="open"),
     "depth": Endpoint("GET", _FAPI + "depth", 20, "open"),
+    "bars": Endpoint("GET", _FAPI + "klines", 5, "open"),
     "submit": Endpoint("POST", _FAPI + "order", command=True, orders=1),
     "amend": Endpoint("PUT", _FAPI + "order", command=True, orders=1),
     "cancel": Endpoint("DELETE", _FAPI + "order", command=True),

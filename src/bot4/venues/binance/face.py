@@ -17,6 +17,7 @@ from bot4.ports.clock import Clock
 from bot4.ports.frames import FrameParsers
 from bot4.ports.secrets import Secrets
 from bot4.ports.venue import (
+    BarReport,
     Capabilities,
     MarketBatch,
     NotFound,
@@ -25,17 +26,18 @@ from bot4.ports.venue import (
     PrivateEvent,
     Rules,
     TradeReport,
+    Unsupported,
     VenueError,
     VenueUnreachable,
 )
-from bot4.venues.binance.endpoints import CONNECTIONS, Endpoint, Hosts
+from bot4.venues.binance.endpoints import CONNECTIONS, KLINES, SPOT_INTERVALS, Endpoint, Hosts
 from bot4.venues.binance.market_feed import FeedPlan, Lane, MarketFeed, Patience
-from bot4.venues.binance.orders import MS, trade_of
+from bot4.venues.binance.orders import MS, bar_of, trade_of
 from bot4.venues.binance.private_feed import PrivateFeed, PrivatePlan
 from bot4.venues.binance.rest import Measures, Rest, Timing
 from bot4.venues.binance.rules import Listing
 from bot4.venues.binance.sockets import Socket
-from bot4.venues.binance.wire import OrderReply, TradeReply
+from bot4.venues.binance.wire import Candle, OrderReply, TradeReply
 from bot4.venues.clock_sync import ClockSync
 from bot4.venues.depth_sync import DepthSync
 from bot4.venues.health import HealthMonitor
@@ -89,6 +91,7 @@ class Face(ABC):
         self.listing = Listing(self.name, (), {})
         self._client_ids: OrderedDict[str, str] = OrderedDict()  # venue id: client id
         self._private: PrivateFeed | None = None
+        self._feed: MarketFeed | None = None
         self._clock_task: asyncio.Task[None] | None = None
 
     # --- life --------------------------------------------------------------------------------------------
@@ -209,8 +212,36 @@ class Face(ABC):
             clock=self.wiring.clock,
             patience=self.wiring.patience,
         )
-        async for batch in MarketFeed(plan, lanes).batches():
+        self._feed = feed = MarketFeed(plan, lanes)
+        async for batch in feed.batches():
             yield batch
+
+    def resync(self, symbol: str) -> None:
+        """Begin the book of `symbol` anew; nothing happens while no market data is read."""
+        if self._feed is not None:
+            self._feed.resync(self._wire(symbol))
+
+    async def bars(self, symbol: str, bar_ns: int, since_ns: int, until_ns: int) -> Sequence[BarReport]:
+        """Closed candles by REST, page by page; Unsupported for a length that there is not."""
+        wire, name = self._wire(symbol), SPOT_INTERVALS.get(bar_ns)
+        if name is None or bar_ns not in self.capabilities.bar_lengths:
+            raise Unsupported(f"{self.name}: no candles of {bar_ns / 1e9:g} s", c.R_VENUE)
+        found: list[BarReport] = []
+        while since_ns < until_ns:
+            params = {
+                "symbol": wire,
+                "interval": name,
+                "startTime": since_ns // MS,
+                "endTime": until_ns // MS - 1,
+                "limit": KLINES,
+            }
+            page = await self.rest.get(list[Candle], self.table["bars"], params)
+            now_ms = self.sync.venue_ns() // MS
+            found += [bar_of(candle) for candle in page if candle[6] < now_ms]
+            if len(page) < KLINES:
+                break
+            since_ns = page[-1][0] * MS + bar_ns
+        return found
 
     async def _snapshot(self, wire: str) -> bytes:
         return await self.rest.ask(self.table["depth"], {"symbol": wire, "limit": PAGE})

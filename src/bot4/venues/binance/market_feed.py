@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import aiohttp
@@ -61,11 +61,14 @@ class Lane:
     sync: DepthSync
     lines: bytearray
     funding: list[tuple[int, int, int, int]]  # ts_local, due ns, rate e8, mark in ticks
+    marks: list[tuple[int, int, int, int]] = field(default_factory=list)  # ts_local, ts_venue, mark, index
     due: int = 0
     rate: int = 0
     news: bool = False  # due or rate changed since the last batch
     fetching: asyncio.Task[None] | None = None
     snapshot: bytes | None = None
+    rejected: int = 0  # frames of the parser that were told already
+    unreadable: bool = False  # something came since the last batch that is no market data
 
 
 class FeedBroken(Exception):
@@ -199,17 +202,27 @@ class MarketFeed:
         self._woken.set()
 
     def _mark(self, lane: Lane, local: int, data: bytes) -> None:
-        """A funding event when the due time of markPrice moves on: the rate that stood before it was paid."""
+        """The mark, and a funding event when its due time moves on: the rate before it was paid."""
         start = data.find(b'"data":')
         try:
             mark = _MARK.decode(data[start + 7 : -1])
         except msgspec.MsgspecError:
-            return  # a mark is no book: the next one comes within seconds
+            lane.unreadable = True  # a mark is no book: the next one comes within seconds
+            return
+        if not (mark.p.is_finite() and mark.p > 0 and mark.i.is_finite() and mark.i >= 0):
+            lane.unreadable = True
+            return
         due = mark.T * MS
+        tick = lane.instrument.tick
+        lane.marks.append((local, mark.E * MS, round(mark.p / tick), round(mark.i / tick)))
         if lane.due and due > lane.due:
             ticks = int(mark.p / lane.instrument.tick)
             lane.funding.append((local, lane.due, lane.rate, ticks))
-        rate = int(Decimal(mark.r) * RATE_SCALE) if mark.r else lane.rate
+        try:
+            rate = int(Decimal(mark.r) * RATE_SCALE) if mark.r else lane.rate
+        except (ArithmeticError, ValueError):  # NaN, text
+            lane.unreadable = True
+            return
         lane.news = lane.news or (due, rate) != (lane.due, lane.rate)
         lane.due, lane.rate = due, rate
 
@@ -231,22 +244,36 @@ class MarketFeed:
                 self.broken[c.R_BOOK_INVALID] = self.broken.get(c.R_BOOK_INVALID, 0) + 1
                 yield MarketBatch(None, c.R_BOOK_INVALID, lane.index)
         funding = tuple(FundingView(lane.index, lane.rate, lane.due) for lane in self._lanes if lane.news)
+        bad = tuple(lane.index for lane in self._lanes if self._unreadable(lane))
         for lane in self._lanes:
             lane.news = False
         rows = [piece for piece in pieces if len(piece)]
-        if funding and not rows:
-            yield MarketBatch(np.empty(0, EVENT_DTYPE), funding=funding)
+        if (funding or bad) and not rows:
+            yield MarketBatch(np.empty(0, EVENT_DTYPE), funding=funding, unreadable=bad)
         if rows:
             events = rows[0] if len(rows) == 1 else np.concatenate(rows)
             if len(rows) > 1:
                 events = events[np.argsort(events["ts_local"], kind="stable")]
             self._watch_venue_time(events)
-            yield MarketBatch(events, funding=funding)
+            yield MarketBatch(events, funding=funding, unreadable=bad)
         if self._failed is not None:
             raise FeedBroken(self._failed)
         now = self._plan.clock.monotonic_ns()
         if any(now - heard > patience.silent_s * 1e9 for heard in self._heard):
             raise FeedBroken(c.R_STALE_DATA)
+
+    def _unreadable(self, lane: Lane) -> bool:
+        """Whether something came on this lane since the last call that could not be read."""
+        count, before = lane.parser.rejected, lane.rejected
+        found, lane.rejected, lane.unreadable = lane.unreadable or count > before, count, False
+        return found
+
+    def resync(self, wire: str) -> None:
+        """Begin the book of the instrument anew: rows wait until a new snapshot fits."""
+        for lane in self._lanes:
+            if lane.wire == wire and lane.sync.synced:
+                lane.sync.restart()
+        self._woken.set()
 
     def _lane_rows(self, lane: Lane) -> list[Rows]:
         """Rows of one instrument that may be passed on now."""
@@ -256,6 +283,9 @@ class MarketFeed:
             out.append(lane.sync.feed(lane.parser.parse(lines)))
         if lane.funding:
             out.append(_funding_rows(lane))
+        if lane.sync.synced:
+            out.append(_mark_rows(lane))
+        lane.marks = []  # the market begins with a book: what came before it is not passed on late
         if lane.snapshot is not None:
             local = max(self._plan.clock.now_ns(), self._last_local + 1)
             self._last_local = local
@@ -283,7 +313,8 @@ class MarketFeed:
 
     def _watch_venue_time(self, events: Rows) -> None:
         now = self._plan.clock.monotonic_ns()
-        newest = int(events["ts_venue"].max())
+        traded = events["ts_venue"][events["kind"] != c.EV_MARK]  # marks run on where trading stands still
+        newest = int(traded.max()) if len(traded) else 0
         if newest > self._newest:
             self._newest, self._newest_at = newest, now
         elif now - self._newest_at > self._plan.patience.frozen_s * 1e9:
@@ -297,4 +328,12 @@ def _funding_rows(lane: Lane) -> Rows:
         row["instrument"] = lane.index
         row["ts_local"], row["ts_venue"], row["x"], row["price"] = local, due, rate, mark
     lane.funding = []
+    return rows
+
+
+def _mark_rows(lane: Lane) -> Rows:
+    rows = np.zeros(len(lane.marks), EVENT_DTYPE)
+    rows["kind"], rows["instrument"] = c.EV_MARK, lane.index
+    for row, (local, venue, mark, index) in zip(rows, lane.marks, strict=True):
+        row["ts_local"], row["ts_venue"], row["price"], row["x"] = local, venue, mark, index
     return rows

@@ -7,8 +7,8 @@ from decimal import Decimal
 from bot4.model import codes_nb as c
 from bot4.model.approved import ApprovedOrder
 from bot4.model.values import plain
-from bot4.ports.venue import OrderReport, OrderState, TradeReport
-from bot4.venues.binance.wire import AlgoReply, OrderReply, TradeReply
+from bot4.ports.venue import BarReport, OrderReport, OrderState, TradeReport
+from bot4.venues.binance.wire import AlgoReply, Candle, OrderReply, TradeReply
 from bot4.venues.ids import encode
 
 MS = 1_000_000
@@ -247,3 +247,8 @@ def trade_of(reply: TradeReply, symbol: str, client_id: str) -> TradeReport:
         ts_venue=reply.time * MS,
         reason=forced_reason(client_id),
     )
+
+
+def bar_of(candle: Candle) -> BarReport:
+    """A row of klines."""
+    return BarReport(candle[0] * MS, candle[1], candle[2], candle[3], candle[4], candle[5])

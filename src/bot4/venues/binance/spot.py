@@ -22,7 +22,7 @@ from bot4.ports.venue import (
     Unsupported,
     VenueUnreachable,
 )
-from bot4.venues.binance.endpoints import OPEN_WITHOUT_SYMBOL, SPOT, SPOT_LIMITS, Hosts
+from bot4.venues.binance.endpoints import OPEN_WITHOUT_SYMBOL, SPOT, SPOT_INTERVALS, SPOT_LIMITS, Hosts
 from bot4.venues.binance.face import Face, Wiring
 from bot4.venues.binance.orders import (
     MS,
@@ -58,7 +58,9 @@ class BinanceSpot(Face):
     """One spot account. Stops and OCO rest at the venue; nothing is amended, nothing reduces only."""
 
     name = "binance-spot"
-    capabilities = Capabilities("spot", native_oco=True, reduce_only=False, max_client_id=36)
+    capabilities = Capabilities(
+        "spot", native_oco=True, reduce_only=False, bar_lengths=frozenset(SPOT_INTERVALS)
+    )
     table = SPOT
     trade_memory_ms = 0
     streams = (("public", ("@depth@100ms", "@bookTicker", "@trade")),)

@@ -31,7 +31,7 @@ from bot4.ports.venue import (
     Unsupported,
     VenueUnreachable,
 )
-from bot4.venues.binance.endpoints import OPEN_WITHOUT_SYMBOL, USDM, USDM_LIMITS, Hosts
+from bot4.venues.binance.endpoints import INTERVALS, OPEN_WITHOUT_SYMBOL, USDM, USDM_LIMITS, Hosts
 from bot4.venues.binance.face import Face, Wiring
 from bot4.venues.binance.orders import (
     ALGO_STATES,
@@ -72,7 +72,7 @@ class BinanceUsdm(Face):
     """One USD-M futures account, in one-way mode."""
 
     name = "binance-usdm"
-    capabilities = Capabilities("perp", amend=True, dead_man_switch=True, max_client_id=36)
+    capabilities = Capabilities("perp", amend=True, dead_man_switch=True, bar_lengths=frozenset(INTERVALS))
     table = USDM
     trade_memory_ms = 180 * 86_400_000
     streams = (("public", ("@depth@100ms", "@bookTicker", "@trade")), ("market", ("@markPrice@1s",)))

@@ -344,13 +344,18 @@ class UsdmAccountUpdate(msgspec.Struct):
 
 
 class MarkPrice(msgspec.Struct):
-    """markPriceUpdate: the mark, the estimated rate, and when it falls due."""
+    """markPriceUpdate: the mark, the index, the estimated rate, and when it falls due."""
 
     E: int
     s: str
     p: Decimal
+    i: Decimal = Decimal(0)
     r: str = ""  # empty where nothing is paid
     T: int = 0
+
+
+Candle = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal, int, Decimal, int, Decimal, Decimal, Any]
+"""A row of klines: open time (ms), open, high, low, close, volume, close time (ms), ..."""
 
 
 class Enveloped(msgspec.Struct):

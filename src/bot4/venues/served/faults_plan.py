@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,9 @@ from typing import Any
 from bot4.model.errors import ConfigError
 
 ON_REQUESTS = frozenset(("drop", "delay", "duplicate", "accept_then_lose_reply", "not_found_for", "status"))
-ON_MESSAGES = frozenset(("drop", "delay", "duplicate", "reorder", "gap", "silence", "freeze", "close"))
+ON_MESSAGES = frozenset(
+    ("drop", "delay", "duplicate", "reorder", "gap", "silence", "freeze", "close", "alter")
+)
 LASTING = frozenset(
     ("silence", "close", "freeze", "skew", "maintenance", "cancel_stops", "set_market", "cancel_silently")
 )
@@ -62,6 +65,8 @@ class Do:
     skew_ms: float = 0.0
     drift_ppm: float = 0.0
     changes: Mapping[str, Any] = field(default_factory=dict)  # set_market
+    find: str = ""  # alter: a regular expression; its first match in the message is replaced
+    put: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "not_found_for": ("seconds",),
     "maintenance": ("seconds",),
     "set_market": ("changes",),
+    "alter": ("find",),
 }
 _OWN: dict[str, tuple[str, ...]] = {
     "drop": (),
@@ -96,6 +102,7 @@ _OWN: dict[str, tuple[str, ...]] = {
     "cancel_silently": (),
     "set_market": ("changes",),
     "skew": ("skew_ms", "drift_ppm"),
+    "alter": ("find", "put"),
 }
 
 
@@ -137,6 +144,11 @@ def _do(where: str, given: Any) -> Do:
     for name in _NEEDS.get(kind, ()):
         if not values.get(name):
             raise ConfigError(f"{where}.{name}: {kind!r} needs it")
+    if kind == "alter":
+        try:
+            re.compile(values["find"])
+        except re.error as error:
+            raise ConfigError(f"{where}.find: {values['find']!r} is no regular expression: {error}") from None
     if kind == "status" and not 400 <= values.get("http", 500) <= 599:
         raise ConfigError(f"{where}.http: must be 400 to 599, is {values['http']}")
     return Do(**values)

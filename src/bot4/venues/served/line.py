@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -122,6 +123,9 @@ class Line:
             elif kind == "reorder":
                 later = True
         text = wrap(encoded(event))
+        for firing in firings:
+            if firing.do.kind == "alter":
+                text = re.sub(firing.do.find, firing.do.put, text, count=1)
         if later and copies:
             self._swap = text
             return

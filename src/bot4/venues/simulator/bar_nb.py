@@ -1,7 +1,9 @@
 """Bar mode: fills from open, high, low and close, always on the pessimistic side.
 
 Within a bar the path is unknown, so stops go before limits, a limit fills only when the price
-traded through it, and a bar that holds both stop and target of a position takes the stop.
+traded through it, and a bar that holds both stop and target of a position takes the stop. A bar that opens
+beyond the liquidation price liquidates before anything else; within the range a stop goes first only when
+it stands before that price, and liquidation goes before every limit.
 """
 
 import math
@@ -22,6 +24,7 @@ from bot4.model.codes_nb import (
     TYPE_MARKET,
 )
 from bot4.venues.simulator.fills_nb import end, fill, room
+from bot4.venues.simulator.liquidation_nb import fails, liquidate
 from bot4.venues.simulator.rules_nb import list_of, within_limit
 from bot4.venues.simulator.slots_nb import slot_move
 from bot4.venues.simulator.state_nb import (
@@ -170,6 +173,7 @@ def bar_open(sim: Sim, spec: Array, events: Array, i: int) -> None:
     sim["meta"][inst, M_PRICE] = price
     sim["meta"][inst, M_OPEN_TS] = events[i]["ts_venue"]
     sim["meta"][inst, M_CLOSE_TS] = events[i]["ts_local"]
+    liquidate(sim, spec, inst, price)
     slot = sim["meta"][inst, M_LISTS + L_STOP]
     while slot >= 0:
         after = orders[slot, O_NEXT]
@@ -196,17 +200,23 @@ def _target_through(sim: Sim, inst: int, side: int, low: int, high: int) -> bool
 
 @kernel
 def _range_stops(sim: Sim, spec: Array, inst: int, low: int, high: int) -> None:
-    """Fill the stops inside the range at their stop price, slipped."""
+    """Fill the stops inside the range at their stop price, slipped; beyond the liquidation price none."""
     orders = sim["orders"]
     slot = sim["meta"][inst, M_LISTS + L_STOP]
     while slot >= 0:
         after = orders[slot, O_NEXT]
         side = orders[slot, O_SIDE]
         stop = orders[slot, O_STOP]
-        if high >= stop if side == BUY else low <= stop:
+        if (high >= stop if side == BUY else low <= stop) and not fails(sim, spec, inst, stop):
             flags = FLAG_AMBIGUOUS if _target_through(sim, inst, side, low, high) else 0
             _take_at(sim, spec, slot, slipped(sim, slot, stop), flags)
         slot = after
+
+
+@kernel
+def _range_liquidation(sim: Sim, spec: Array, inst: int, low: int, high: int) -> None:
+    """The end of the range that is worse for the position."""
+    liquidate(sim, spec, inst, low if sim["held"][0, inst] > 0 else high)
 
 
 @kernel
@@ -222,9 +232,11 @@ def bar_range(sim: Sim, spec: Array, events: Array, i: int) -> None:
     sim["ctl"][C_NOW] = events[i]["ts_local"] - 1
     sim["ctl"][C_CAP] = events[i]["ts_local"]
     _range_stops(sim, spec, inst, low, high)
+    _range_liquidation(sim, spec, inst, low, high)
     volume = events[i]["qty"] if sim["ctl"][C_PARTIAL] != 0 else -1
     _limits_through(sim, spec, inst, L_BID, (low, high, volume))
     _limits_through(sim, spec, inst, L_ASK, (low, high, volume))
+    _range_liquidation(sim, spec, inst, low, high)  # of what a limit has just opened
     sim["ctl"][C_CAP] = I64_MAX
     sim["ctl"][C_NOW] = now
     sim["meta"][inst, M_PRICE] = events[i]["price"]

@@ -1,5 +1,7 @@
 """What the exchange answers: acknowledgements, fills with their fees, ends."""
 
+import numpy as np
+
 from bot4.kernels.fixed_nb import rate_of
 from bot4.kernels.jit_nb import kernel
 from bot4.model.codes_nb import EV_CANCELED, EV_FILL, FLAG_MAKER, OF_REDUCE_ONLY, R_REDUCE_ONLY
@@ -8,15 +10,20 @@ from bot4.venues.simulator.queues_nb import queue_add, queue_rise
 from bot4.venues.simulator.slots_nb import slot_release
 from bot4.venues.simulator.state_nb import (
     C_CAP,
+    C_CASH,
     C_DAY,
     C_DAYS,
     C_DRAWS,
+    C_MARGIN,
     C_NOW,
     C_RESPONSE_NS,
     C_SEED,
     C_TIERS,
     C_TRADE_ID,
     C_TURNOVER,
+    M_COST,
+    M_REPLY_TS,
+    MARGIN_NONE,
     O_ACCOUNT,
     O_FLAGS,
     O_ID,
@@ -62,6 +69,8 @@ def _reply_entry(sim: Sim, slot: int, kind: int) -> int:
     if entry >= 0:
         heap = sim["queues"][Q_REPLIES]
         orders[slot, O_REPLY_TS] = local
+        last = sim["meta"][orders[slot, O_INST], M_REPLY_TS]
+        sim["meta"][orders[slot, O_INST], M_REPLY_TS] = max(local, last)
         heap[entry, Q_KIND] = kind
         heap[entry, Q_INST] = orders[slot, O_INST]
         heap[entry, Q_ORDER] = orders[slot, O_ID]
@@ -126,6 +135,22 @@ def room(sim: Sim, slot: int) -> int:
 
 
 @kernel
+def _book_margin(sim: Sim, inst: int, side: int, price: int, qty: int) -> None:
+    """Carry a fill into the entry value of the account's position, before the position itself is changed.
+
+    A part that closes releases its share at the average entry, to the precision of a float.
+    """
+    held = sim["held"][0, inst]
+    meta = sim["meta"]
+    closed = min(qty, abs(held)) if held * side < 0 else 0
+    if closed == abs(held):
+        meta[inst, M_COST] = 0
+    elif closed > 0:
+        meta[inst, M_COST] -= int(np.int64(meta[inst, M_COST] * (closed / abs(held))))
+    meta[inst, M_COST] += side * price * (qty - closed)
+
+
+@kernel
 def fill(sim: Sim, spec: Array, slot: int, price: int, qty: int, flags: int) -> int:
     """Fill up to `qty` lots at `price`; returns what is left of the order, 0 when it has ended.
 
@@ -148,6 +173,9 @@ def book_fill(sim: Sim, spec: Array, slot: int, price: int, qty: int, flags: int
     fee = rate_of(notional, fee_rate(sim, spec, inst, (flags & FLAG_MAKER) != 0))
     _add_turnover(sim["ctl"], notional)
     orders[slot, O_LEFT] -= qty
+    if sim["ctl"][C_MARGIN] != MARGIN_NONE:
+        _book_margin(sim, inst, orders[slot, O_SIDE], price, qty)
+        sim["ctl"][C_CASH] -= orders[slot, O_SIDE] * notional + fee
     sim["held"][orders[slot, O_ACCOUNT], inst] += orders[slot, O_SIDE] * qty
     entry = _reply_entry(sim, slot, EV_FILL)
     if entry >= 0:

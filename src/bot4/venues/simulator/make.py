@@ -22,7 +22,9 @@ class SimParams:
     (fraction of price at a quantity of one bar's volume) and `volume_share` serve bar mode.
     `tiers`: (30-day turnover in money units, maker fee, taker fee in 1e-8), ascending; empty: the
     instrument's fees. With several accounts, `root_impact` is Y x daily volatility of the square-root
-    impact law (E9) and `day_lots` the lots that the market trades in a day; 0: none.
+    impact law (E9) and `day_lots` the lots that the market trades in a day; 0: none. `margin` (MARGIN_*):
+    how the perpetual positions of the one account answer for their losses; `cash` is its money at the start
+    in money units, `leverage` that of isolated positions.
     """
 
     bars: bool = False
@@ -38,6 +40,9 @@ class SimParams:
     tiers: tuple[tuple[int, int, int], ...] = ()
     root_impact: float = 0.0
     day_lots: float = 0.0
+    margin: int = s.MARGIN_NONE
+    cash: int = 0
+    leverage: int = 1
     venue: int = 0
     window: int = 131072
     far: int = 32768
@@ -56,6 +61,10 @@ class SimParams:
             )
             if not getattr(self, name) >= 0
         ]
+        if self.margin not in (s.MARGIN_NONE, s.MARGIN_CROSS, s.MARGIN_ISOLATED):
+            wrong.append("margin")
+        if self.leverage < 1:
+            wrong.append("leverage")
         if not self.queue_power > 0:
             wrong.append("queue_power")
         if not 0 < self.volume_share <= 1:
@@ -123,4 +132,7 @@ def _set_ctl(ctl: np.ndarray[Any, Any], params: SimParams, seed: int) -> None:
     ctl[s.C_ENTRY_NS] = params.entry_ns
     ctl[s.C_RESPONSE_NS] = params.response_ns
     ctl[s.C_VENUE] = params.venue
+    ctl[s.C_MARGIN] = params.margin
+    ctl[s.C_CASH] = params.cash
+    ctl[s.C_LEVERAGE] = params.leverage
     ctl[s.C_TIERS] = len(params.tiers)

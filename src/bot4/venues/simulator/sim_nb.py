@@ -14,6 +14,8 @@ from bot4.model.codes_nb import (
     EV_BAR,
     EV_BOOK_TICKER,
     EV_DEPTH,
+    EV_FUNDING,
+    EV_MARK,
     EV_REJECT,
     EV_SNAPSHOT_HEAD,
     EV_TRADE,
@@ -43,6 +45,7 @@ from bot4.venues.simulator.book_nb import (
     book_trade,
 )
 from bot4.venues.simulator.fills_nb import draw_latency, end, reply, room
+from bot4.venues.simulator.liquidation_nb import liquidate, mark_of, pay_funding
 from bot4.venues.simulator.queues_nb import queue_add, queue_drop, queue_next, queue_rise
 from bot4.venues.simulator.rules_nb import list_of, within_limit
 from bot4.venues.simulator.slots_nb import slot_find, slot_link, slot_move, slot_release, slot_take
@@ -57,6 +60,7 @@ from bot4.venues.simulator.state_nb import (
     C_VENUE,
     L_FLIGHT,
     L_STOP,
+    M_MARK,
     O_ARRIVES,
     O_FLAGS,
     O_ID,
@@ -106,10 +110,17 @@ def sim_market_nb(state: SimState, spec: Array, events: Array, i: int) -> None:
         book_clear(sim, events, i)
     elif kind == EV_BAR:
         bar_range(sim, spec, events, i)
+    elif kind == EV_FUNDING:
+        pay_funding(sim, spec, events, i)
+    elif kind == EV_MARK:
+        sim["meta"][int(np.int64(events[i]["instrument"])), M_MARK] = events[i]["price"]
     # in a depth frame the book is whole, and its quote true, only after the last level
     settled = (events[i]["flags"] & FLAG_LAST) != 0 if kind == EV_DEPTH else kind != EV_BAR
     if settled:
-        book_stops(sim, spec, int(np.int64(events[i]["instrument"])))
+        inst = int(np.int64(events[i]["instrument"]))
+        if sim["held"][0, inst] != 0 and sim["ctl"][C_BARS] == 0:
+            liquidate(sim, spec, inst, mark_of(sim, inst))
+        book_stops(sim, spec, inst)
 
 
 @kernel

@@ -15,7 +15,10 @@ M_DEPTH = 3  # 1 once a depth level was seen
 M_OPEN_TS = 4  # the bar in progress: [open, close)
 M_CLOSE_TS = 5
 M_VOLUME = 6  # of the bar before, lots; 0: unknown
+M_REPLY_TS = 7  # local time of the latest reply about an order there
 M_LISTS = 8  # first slot of each list of orders, -1: none
+M_COST = 13  # signed entry value of the account's position, ticks x lots
+M_MARK = 14  # the venue's mark as the feed tells it; 0: it does not
 M_SIZE = 16
 
 # --- the lists an order can stand in -------------------------------------------
@@ -106,7 +109,15 @@ C_TIERS = 19  # rows of the fee table in use
 C_DAYS = 20  # 30 days of turnover
 C_HINT = 51  # slot behind which an order that is about to rest belongs, or before; -1: unknown
 C_SHARED = 50  # 1: several accounts, whose orders trade with each other
+C_CASH = 52  # the account's money without its positions, money units
+C_MARGIN = 53  # MARGIN_*
+C_LEVERAGE = 54  # of isolated positions
 C_SIZE = 56
+
+# --- what perpetual positions answer with ---------------------------------------------
+MARGIN_NONE = 0  # not looked at: the caller keeps the accounts
+MARGIN_CROSS = 1
+MARGIN_ISOLATED = 2
 
 # --- par: float settings --------------------------------------------------------
 P_SIGMA = 0  # log-normal latency: standard deviation of the logarithm

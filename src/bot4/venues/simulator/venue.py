@@ -17,6 +17,7 @@ from bot4.ports.clock import Clock
 from bot4.ports.venue import (
     AccountReport,
     Balance,
+    BarReport,
     Capabilities,
     MarginMode,
     MarketBatch,
@@ -77,8 +78,14 @@ REASONS: dict[Refusal, int] = {
 }
 """Refusals of the core as reasons; any other is R_VENUE."""
 
-SPOT = Capabilities("spot", native_oco=True, amend=True, reduce_only=False)
-PERP = Capabilities("perp", amend=True)
+SPOT = Capabilities(
+    "spot",
+    native_oco=True,
+    amend=True,
+    reduce_only=False,
+    bar_lengths=frozenset(n * 10**9 for n in (1, 60, 300, 900, 3600)),
+)
+PERP = Capabilities("perp", amend=True, bar_lengths=SPOT.bar_lengths)
 _TIFS = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "post": TimeInForce.POST}
 _FORCED = {"liquidation": c.R_LIQUIDATED, "adl": c.R_ADL}
 
@@ -318,6 +325,34 @@ class SimulatorVenue:
                 yield MarketBatch(await feed.rows())
         finally:
             self._feeds.remove(feed)
+
+    def resync(self, symbol: str) -> None:
+        """A snapshot into every running feed that has the symbol."""
+        wire = self._market(symbol, command=False).symbol
+        for feed in self._feeds:
+            if wire in feed.symbols:
+                feed.snapshot(wire, self._exchange.now_ns, self._exchange.depth(wire, 1000))
+
+    async def bars(self, symbol: str, bar_ns: int, since_ns: int, until_ns: int) -> Sequence[BarReport]:
+        """Closed candles from the exchange's tape."""
+        market = self._market(symbol, command=False)
+        if bar_ns not in self.capabilities.bar_lengths:
+            raise Unsupported(f"{self.name}: no candles of {bar_ns} ns", c.R_VENUE)
+        self.advance()
+        count = (until_ns - since_ns) // bar_ns + 2
+        found = self._exchange.klines(market.symbol, bar_ns, max(1, count))
+        return [
+            BarReport(
+                k.open_ns,
+                k.open * market.tick,
+                k.high * market.tick,
+                k.low * market.tick,
+                k.close * market.tick,
+                k.volume * market.lot,
+            )
+            for k in found
+            if since_ns <= k.open_ns < until_ns and k.close_ns < self._exchange.now_ns
+        ]
 
     def _hear(self, told: Told) -> None:
         for feed in self._feeds:
