@@ -21,6 +21,7 @@ class Verb(IntEnum):
     """The call."""
 
     SUBMIT = auto()
+    LIST = auto()  # a stop and a target of which one cancels the other
     CANCEL = auto()
     LOOK = auto()  # one order by client id
     SWEEP = auto()  # open orders and own trades of the instrument
@@ -28,13 +29,17 @@ class Verb(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One call to make. `at` is the steady time of asking, `since_ns` bounds a sweep's trades (wall time)."""
+    """One call to make. `at` is the steady time of asking, `since_ns` bounds a sweep's trades (wall time).
+
+    `other` is the second leg of a list.
+    """
 
     verb: Verb
     at: int
     client_id: str = ""
     order: ApprovedOrder | None = None
     since_ns: int = 0
+    other: ApprovedOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +51,4 @@ class Sweep:
     position: int | None = None
 
 
-Answer = OrderReport | Sweep | VenueError
+Answer = OrderReport | tuple[OrderReport, OrderReport] | Sweep | VenueError

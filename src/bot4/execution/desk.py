@@ -152,6 +152,7 @@ class Desk:
                 owner,
                 lookup=venue.capabilities.client_id_lookup,
                 locks=not venue.capabilities.reduce_only,
+                lists=venue.capabilities.native_oco,
                 done=self._done,
             )
             self.lanes.append(lane)
@@ -374,6 +375,7 @@ class Desk:
         """One call; whatever is raised that is not a word of the port means that nothing is known."""
         calls: dict[Verb, Callable[[], Awaitable[Answer]]] = {
             Verb.SUBMIT: lambda: self._submit(ask),
+            Verb.LIST: lambda: self._submit_list(ask),
             Verb.CANCEL: lambda: self._venue.cancel(lane.symbol, ask.client_id),
             Verb.LOOK: lambda: self._venue.order(lane.symbol, ask.client_id),
             Verb.SWEEP: lambda: self._sweep(lane, ask),
@@ -400,6 +402,11 @@ class Desk:
         if self.latch[0] and not ask.order.intent.reduce_only:
             raise NotSent("the kill switch is raised", R_KILLED)
         return await self._venue.submit(ask.order)
+
+    async def _submit_list(self, ask: Ask) -> tuple[OrderReport, OrderReport]:
+        assert ask.order is not None
+        assert ask.other is not None
+        return await self._venue.submit_oco(ask.order, ask.other)
 
     async def _sweep(self, lane: Lane, ask: Ask) -> Sweep:
         open_orders = await self._venue.open_orders(lane.symbol)

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bot4.execution.asks import Answer, Ask, Line, Sweep, Verb
-from bot4.execution.coins import in_the_way, presses, rank, waits
+from bot4.execution.coins import in_the_way, locked, mate, presses, rank, waits
 from bot4.execution.fills import TradeBook
 from bot4.execution.lifecycle import Event, State
 from bot4.execution.match import Ambiguous, Found, Lost, match_lost
@@ -27,6 +27,7 @@ from bot4.execution.protection import exit_price
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import Tracked
 from bot4.model.codes_nb import (
+    FOR_TARGET,
     R_BACKLOG,
     R_BREAKER,
     R_DUPLICATE,
@@ -60,6 +61,7 @@ class Lane(OrderNews):
     """The orders of one instrument, on their way to the venue and back.
 
     `lookup`: the venue finds orders by client id. `locks`: a working sell locks its coins (`coins`).
+    `lists`: it takes a stop and a target as one, of which one leg cancels the other.
     """
 
     def __init__(
@@ -74,12 +76,15 @@ class Lane(OrderNews):
         *,
         lookup: bool = True,
         locks: bool = False,
+        lists: bool = False,
         done: Callable[[str], None] = lambda client_id: None,
     ) -> None:
         super().__init__(index, book, settings, breaker, outbox, alarm, owner, done)
         self.polling = False
         self._lookup = lookup
         self._locks = locks
+        self._lists = lists and locks
+        self._quiet_until = 0  # no target presses before: one had its turn and did not fill
         self._risk: deque[Tracked] = deque()
         self._sweep_busy = False
         self._sweep_tries = 0
@@ -120,6 +125,7 @@ class Lane(OrderNews):
         if t is None:
             return False
         if (t.state is State.QUEUED and not t.busy) or t.soft:
+            t.cancel_wanted = True
             self._apply(t, Event.CANCEL if not t.soft else Event.ENDED, now, reason)
         elif t.live and not t.cancel_wanted:
             t.cancel_wanted = True
@@ -152,15 +158,22 @@ class Lane(OrderNews):
             times += [t.due for t in self._live.values() if t.due is not None and not t.busy]
         else:
             queue = self._urgent if line is Line.URGENT else self._risk
-            times = [t.ready for t in queue if not t.busy and not self._waits(t)]
+            times = [at for t in queue if not t.busy and (at := self._turn_at(t, now)) is not None]
         return max(0, min(times, default=now + self._settings.check_ns) - now)
 
     def _next_command(self, queue: deque[Tracked], now: int, wall: int) -> Ask | None:
-        for t in sorted(queue, key=self._turn):
+        for t in sorted(queue, key=lambda t: self._turn(t, now)):
             if t.busy or t.ready > now:
                 continue
-            if self._waits(t):
+            if self._locks and t.reduce_only and t.state is State.QUEUED and t.left > self._held(t):
+                queue.remove(t)  # the position is smaller by now: the engine asks for what is left
+                self._apply(t, Event.REFUSE, now, R_REDUCE_ONLY)
+                continue
+            if self._waits(t, now):
                 self._make_room(t, now)
+                continue
+            other = self._mate(t, now)
+            if other is None and self._hopes(t, now):
                 continue
             queue.remove(t)
             if not t.live:
@@ -170,28 +183,85 @@ class Lane(OrderNews):
                 if reason != R_OK:
                     self._apply(t, Event.REFUSE, now, reason)
                     continue
-                self._move(t, Event.SEND)
-                if not any(o.at_venue for o in self._live.values() if o is not t):
-                    self._sweep_due = now + self._rhythm()
-                t.busy = True
-                t.sent, t.sent_wall = now, wall
+                self._leave(t, now, wall)
+                if other is not None:
+                    queue.remove(other)
+                    self._leave(other, now, wall)
+                    t.partner, other.partner = other.id, t.id
+                    return Ask(Verb.LIST, now, t.client_id, t.order, other=other.order)
                 return Ask(Verb.SUBMIT, now, t.client_id, t.order)
             if t.cancel_wanted:
-                t.busy = True
+                partner, before = self._partner(t), t.cancels
                 t.cancels += 1
+                if partner is not None and partner.cancels and not before:
+                    t.ready = now + self._settings.retry_step_ns  # its list is being cancelled: time to tell
+                    queue.append(t)
+                    continue
+                t.busy = True
                 return Ask(Verb.CANCEL, now, t.client_id)
         return None
 
-    def _turn(self, t: Tracked) -> int:
-        return rank(t, self._mark) if self._locks else 0
+    def _leave(self, t: Tracked, now: int, wall: int) -> None:
+        self._move(t, Event.SEND)
+        if not any(o.at_venue for o in self._live.values() if o is not t):
+            self._sweep_due = now + self._rhythm()
+        t.busy = True
+        t.sent, t.sent_wall = now, wall
 
-    def _waits(self, t: Tracked) -> bool:
-        return self._locks and t.reduce_only and waits(t, self.book.holding.lots, self.live, self._mark)
+    # --- coins -------------------------------------------------------------------------------------------
+    def _aim(self, now: int) -> int:
+        """The price that decides whether a target is reached; 0 while none is to press."""
+        return 0 if now < self._quiet_until else self._mark
+
+    def _turn(self, t: Tracked, now: int) -> int:
+        return rank(t, self._aim(now)) if self._locks else 0
+
+    def _held(self, t: Tracked) -> int:
+        """Lots that `t` can take off the position."""
+        return max(0, -t.side * self.book.holding.lots)
+
+    def _waits(self, t: Tracked, now: int) -> bool:
+        return self._locks and t.reduce_only and waits(t, self._held(t), self.live, self._aim(now))
 
     def _make_room(self, t: Tracked, now: int) -> None:
-        if presses(t, self._mark):
-            for other in in_the_way(self.live, self._mark):
-                self.cancel(other.id, R_SIBLING, now)
+        aim = self._aim(now)
+        stop = t.stop_price > 0 and not t.triggered
+        if not stop and not presses(t, aim):
+            return
+        giving = in_the_way(t, self.live, aim)
+        going = {o.id for o in giving} | {o.partner for o in giving}
+        if t.left > self._held(t) - locked([o for o in self.live if o.id not in going], t):
+            return  # it would not be enough: nothing loses its place for nothing
+        if stop and any(presses(o, aim) for o in giving):
+            if now < t.handed + self._settings.turn_ns:
+                return
+            self._quiet_until = now + self._settings.escalate_ns
+        for other in giving:
+            self.cancel(other.id, R_SIBLING, now)
+
+    def _mate(self, t: Tracked, now: int) -> Tracked | None:
+        if not self._lists or not t.is_stop or t.triggered or t.alone or t.state is not State.QUEUED:
+            return None
+        return mate(t, self._urgent, self._aim(now))
+
+    def _hopes(self, t: Tracked, now: int) -> bool:
+        """Whether a stop still waits for its target: the engine may ask for them one after the other."""
+        if not self._lists or not t.is_stop or t.triggered or t.alone or t.state is not State.QUEUED:
+            return False
+        if any(o.purpose == FOR_TARGET and o.side == t.side and not self._partner(o) for o in self.live):
+            return False
+        if t.hopes is None:
+            t.hopes = now + self._settings.pair_ns
+        return now < t.hopes
+
+    def _turn_at(self, t: Tracked, now: int) -> int | None:
+        """When `t` could be sent, or can make itself room; None: news decides."""
+        if not self._waits(t, now):
+            return max(t.ready, t.hopes or 0)
+        turn = t.handed + self._settings.turn_ns
+        if not t.stop_price or t.triggered or turn <= now:
+            return None
+        return turn if in_the_way(t, self.live, self._aim(now)) else None
 
     def _stale_reason(self, t: Tracked, now: int) -> int:
         if t.reduce_only:
@@ -228,6 +298,9 @@ class Lane(OrderNews):
         if ask.verb is Verb.SWEEP:
             self._swept(ask, answer, now)
             return
+        if ask.verb is Verb.LIST:
+            self._list_answered(ask, answer, now)
+            return
         t = self._by_client.get(ask.client_id)
         if t is None:
             return
@@ -240,12 +313,47 @@ class Lane(OrderNews):
                 t.due = now + self._settings.retry_step_ns
             else:
                 self._cancel_again(t, now)
+            if ask.verb is Verb.CANCEL and not t.live:
+                self._ask_partner(t, now)
         elif ask.verb is Verb.SUBMIT:
             self._submit_failed(t, answer, now)
         elif ask.verb is Verb.CANCEL:
             self._cancel_failed(t, answer, now)
         else:
             self._look_failed(t, answer, now)
+
+    def _list_answered(self, ask: Ask, answer: Answer, now: int) -> None:
+        """Both legs stand, or neither, or it is not known; refused as a list, each goes its own way."""
+        assert ask.other is not None
+        legs = [self._by_client[name] for name in (ask.client_id, ask.other.client_order_id)]
+        for leg in legs:
+            leg.busy = False
+        if isinstance(answer, tuple):
+            for leg, report in zip(legs, answer, strict=True):
+                leg.attempts = 0
+                self._report(leg, report, now)
+                self._cancel_again(leg, now)
+        elif isinstance(answer, OrderRejected | Unsupported) and answer.reason != R_DUPLICATE:
+            self._tell("warning", legs[0], f"the venue refuses stop and target as one: {answer}")
+            for leg in legs:
+                leg.alone, leg.partner = True, 0
+                self._apply(leg, Event.UNSENT, now, answer.reason)
+                if leg.state is State.QUEUED and leg.cancel_wanted:
+                    self._apply(leg, Event.CANCEL, now, leg.cancel_reason)
+                elif leg.state is State.QUEUED:
+                    leg.ready = now
+                    self._urgent.append(leg)
+        else:
+            for leg in legs:
+                if isinstance(answer, NotSent):
+                    leg.partner = 0
+                self._submit_failed(leg, answer, now)
+
+    def _ask_partner(self, t: Tracked, now: int) -> None:
+        """A leg has ended, so the other has too: ask, should the stream not tell."""
+        partner = self._partner(t)
+        if partner is not None and partner.live and partner.due is None:
+            partner.due = now + self._settings.retry_step_ns
 
     def _submit_failed(self, t: Tracked, answer: Answer, now: int) -> None:
         if isinstance(answer, OrderRejected | Unsupported) and answer.reason != R_DUPLICATE:

@@ -33,6 +33,7 @@ from bot4.model.codes_nb import (
     R_OK,
     R_POST_WOULD_TAKE,
     R_RECONCILED,
+    R_SIBLING,
     R_UNKNOWN_ORDER,
     STATUS_OK,
     STATUS_QUARANTINED,
@@ -140,6 +141,7 @@ class OrderNews:
     # --- news of an order --------------------------------------------------------------------------------
     def _report(self, t: Tracked, report: OrderReport, now: int) -> None:
         self._link(t, report.venue_id)
+        self._join(t, report.list_id)
         t.misses, t.evidence_from = 0, None
         try:
             filled = steps_of(report.filled, self.book.instrument.lot, f"{self.symbol} filled")
@@ -254,6 +256,18 @@ class OrderNews:
             t.venue_id = venue_id
             self._by_venue[venue_id] = t
 
+    def _join(self, t: Tracked, list_id: str) -> None:
+        """Legs of one list at the venue belong together, also those of an earlier run."""
+        if not list_id or t.list_id:
+            return
+        t.list_id = list_id
+        for other in self.live:
+            if other is not t and other.list_id == list_id:
+                t.partner, other.partner = other.id, t.id
+
+    def _partner(self, t: Tracked) -> Tracked | None:
+        return self.orders.get(t.partner) if t.partner else None
+
     def _move(self, t: Tracked, event: Event) -> Effect:
         state, effect = step(t.state, event)
         if effect is Effect.ILLEGAL:
@@ -277,8 +291,8 @@ class OrderNews:
                 self._out.put(EV_ACK, self.index, x=t.id, ts_venue=ts_venue)
             t.acked = True
         elif effect is Effect.EMIT_CANCELED and not t.ended:
-            if t.is_stop and not t.cancel_wanted and self.book.holding.lots * t.side < 0:
-                self._tell("critical", t, "the venue ended this stop by itself; a new one is placed")
+            if not t.cancel_wanted:
+                reason = self._ended_there(t, reason, now)
             self._out.put(EV_CANCELED, self.index, x=t.id, y=reason, ts_venue=ts_venue)
         elif effect is Effect.EMIT_REJECT and not t.ended:
             self._out.put(EV_REJECT, self.index, x=t.id, y=reason, ts_venue=ts_venue)
@@ -291,6 +305,19 @@ class OrderNews:
             self._out.put(EV_CANCELED, self.index, x=t.id, y=R_RECONCILED, ts_venue=ts_venue)
         if was_live and not t.live:
             self._end(t, now)
+
+    def _ended_there(self, t: Tracked, reason: int, now: int) -> int:
+        """The venue ended `t` unasked: because its partner did something, or it is told; the reason."""
+        partner = self._partner(t)
+        if partner is not None and partner.live:
+            partner.due = now  # what became of that one is asked for
+            return R_SIBLING
+        if partner is not None and (partner.cancel_wanted or partner.owed or partner.filled):
+            return R_SIBLING
+        stop = partner if partner is not None and partner.is_stop else t
+        if stop.is_stop and self.book.holding.lots * stop.side < 0:
+            self._tell("critical", stop, "the venue ended this stop by itself; a new one is placed")
+        return reason
 
     def _orphan(self, t: Tracked, now: int) -> None:
         """It lives at the venue though it was given up here: cancel the rest, and say so."""

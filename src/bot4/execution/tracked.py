@@ -53,6 +53,10 @@ class Tracked:
     soft: bool = False  # a stop that is held here, not at the venue
     triggered: bool = False
     short: int = 0  # lots that went as a fee in coins
+    partner: int = 0  # the other leg of a list at the venue (one cancels the other), 0: none
+    list_id: str = ""  # the venue's name of that list
+    alone: bool = False  # the venue refused it as a leg of a list
+    hopes: int | None = None  # until when a stop waits for a target to make a list with
     final: tuple[Event, int] | None = None
     ended: int = 0
 

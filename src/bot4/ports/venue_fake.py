@@ -61,9 +61,19 @@ class FakeExchange:
         self.positions: dict[str, Decimal] = {}
         self.balances: dict[str, Decimal] = {}
         self.listeners: list[Callable[[PrivateEvent], None]] = []
+        self.lists: dict[str, tuple[str, str]] = {}  # list id: client ids of the legs
         self.placed = 0
 
-    def place(self, order: ApprovedOrder) -> OrderReport:
+    def place_list(self, first: ApprovedOrder, second: ApprovedOrder) -> tuple[OrderReport, OrderReport]:
+        """Take two orders of which one cancels the other, or neither."""
+        names = (first.client_order_id, second.client_order_id)
+        if any(name in self.orders for name in names):
+            raise OrderRejected("duplicate client order id", R_DUPLICATE)
+        list_id = f"list{len(self.lists) + 1}"
+        self.lists[list_id] = names
+        return self.place(first, list_id), self.place(second, list_id)
+
+    def place(self, order: ApprovedOrder, list_id: str = "") -> OrderReport:
         """Take an order; a client id that was used before is refused."""
         if order.client_order_id in self.orders:
             raise OrderRejected("duplicate client order id", R_DUPLICATE)
@@ -83,6 +93,7 @@ class FakeExchange:
             average=None,
             reduce_only=intent.reduce_only,
             ts_venue=self.now(),
+            list_id=list_id,
         )
         self._say(report)
         return report
@@ -99,6 +110,7 @@ class FakeExchange:
         order = self.orders[client_id]
         if order.state not in OPEN or quantity > order.quantity - order.filled:
             raise ValueError(f"cannot fill {quantity} of {order}")
+        self._end_other(order, "expired", 0)
         filled = order.filled + quantity
         state: OrderState = "filled" if filled == order.quantity else "partially_filled"
         trade = TradeReport(
@@ -125,7 +137,15 @@ class FakeExchange:
         """End a working order without further fill, as a cancel, an expiry or the venue itself does."""
         report = replace(self.orders[client_id], state=state, reason=reason, ts_venue=self.now())
         self._say(report)
+        self._end_other(report, state, reason)
         return report
+
+    def _end_other(self, order: OrderReport, state: OrderState, reason: int) -> None:
+        """A leg of a list fills or ends: the other, if it works, ends."""
+        for name in self.lists.get(order.list_id, ()):
+            other = self.orders.get(name)
+            if other is not None and name != order.client_id and other.state in OPEN:
+                self._say(replace(other, state=state, reason=reason, ts_venue=self.now()))
 
     def cancel(self, client_id: str) -> OrderReport:
         """Cancel by client id; NotFound when it is not working."""
@@ -222,8 +242,14 @@ class FakeVenue:
     async def submit_oco(
         self, first: ApprovedOrder, second: ApprovedOrder
     ) -> tuple[OrderReport, OrderReport]:
-        """Not offered."""
-        raise Unsupported("no OCO here", 0)
+        """Place two of which one cancels the other; Unsupported without `native_oco`."""
+        word = await self._word("submit_oco")
+        if not self.capabilities.native_oco:
+            raise Unsupported("no OCO here", 0)
+        reports = self.exchange.place_list(first, second)
+        if word == "lost":
+            raise OutcomeUnknown("reply lost", R_TIMEOUT)
+        return self._shown(reports[0]), self._shown(reports[1])
 
     async def amend(self, order: ApprovedOrder, client_id: str) -> OrderReport:
         """Not offered."""

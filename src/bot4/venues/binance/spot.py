@@ -16,6 +16,7 @@ from bot4.ports.venue import (
     MarginMode,
     OrderRejected,
     OrderReport,
+    OutcomeUnknown,
     PositionReport,
     PrivateEvent,
     TradeReport,
@@ -101,6 +102,8 @@ class BinanceSpot(Face):
             if report.type in STOPS and report.state == "new":
                 report = replace(report, state="untriggered")
             reports[report.client_id] = report
+        if len(reports) < 2 or {first.client_order_id, second.client_order_id} - reports.keys():
+            raise OutcomeUnknown(f"{self.name}: the reply tells of {len(reports)} legs", c.R_VENUE)
         return reports[first.client_order_id], reports[second.client_order_id]
 
     async def amend(self, order: ApprovedOrder, client_id: str) -> OrderReport:
