@@ -368,3 +368,220 @@ def test_e4_orders_of_different_sizes_are_no_list():
 
     s = play(script)
     assert list(s.exchange.orders) == [cid(1)] and s.exchange.lists == {}
+
+
+# --- replacing: a moved quote is amended -------------------------------------------------------------------
+AMENDS = Capabilities(market="perp", amend=True)
+QUOTES = [
+    "quoter.size=0.01",
+    "quoter.max_position=1",
+    "quoter.skew_step=10",
+    "quoter.interval=50ms",
+    "safety.max_open_orders=100",
+]
+AMEND = {"method": "PUT", "path": "/fapi/v1/order"}
+
+
+@pytest.fixture
+async def perp(tmp_path):
+    async with exchange_of("perp", tmp_path) as made:
+        made.strategy = "quoter"
+        yield made
+
+
+def quotes(stack):
+    """{side: price} of the quotes that stand."""
+    return {o.request.side: o.request.price for o in stack.open_orders() if not o.request.reduce_only}
+
+
+def bid(stack):
+    [found] = [o for o in stack.open_orders() if o.request.side > 0 and not o.request.reduce_only]
+    return found
+
+
+async def quoting(stack, live, rise=0):
+    """Quotes stand around the market, after its rise. A rise takes the ask away, and the bid has to follow."""
+    stack.pond.mid += rise
+    mid = stack.pond.mid
+    await live.until(lambda: quotes(stack) == {1: mid - 1, -1: mid + 1}, f"quotes around {mid}")
+
+
+async def test_e4_a_moved_quote_is_amended_and_keeps_its_order(perp):
+    async with perp.session(sets=QUOTES) as live:
+        await live.ready()
+        await quoting(perp, live)
+        first = bid(perp).id
+        for rise in (20, 30, 40):
+            await quoting(perp, live, rise)
+            assert bid(perp).id == first
+        assert not live.desk.unknown and live.desk.lanes[0].illegal == 0
+    rows = perp.events(c.EV_CANCELED)
+    assert (rows["y"] == c.R_REPLACED).sum() >= 3  # each move: the old order is told as replaced
+    assert perp.verified()
+
+
+async def test_e4_fills_of_an_amended_quote_are_the_new_orders_and_booked_once(perp):
+    async with perp.session(sets=QUOTES) as live:
+        await live.ready()
+        await quoting(perp, live)
+        await quoting(perp, live, 20)
+        await live.until(lambda: live.lots == perp.lots == -10, "the ask that the rise took")
+        number = bid(perp).id
+        perp.pond.prints = [(bid(perp).request.price - 1, 4, -1)]
+        await live.until(lambda: live.lots == perp.lots >= -6, "a part of the bid")
+        await quoting(perp, live, 20)  # an order that was filled in part is amended
+        assert bid(perp).id == number
+        assert bid(perp).request.qty - bid(perp).filled == 10 and bid(perp).filled >= 4
+        await live.until(lambda: live.lots == perp.lots, "the ask that the rise took")
+        before = live.lots
+        perp.pond.prints = [(bid(perp).request.price - 1, 3, -1)]
+        await live.until(lambda: live.lots == perp.lots >= before + 3, "a part of the moved bid")
+        assert not live.desk.lanes[0].overfills
+    assert booked_once(perp) and perp.verified()
+
+
+@pytest.mark.parametrize("kind", ["accept_then_lose_reply", "drop"])
+async def test_e4_an_amendment_whose_reply_is_lost_is_looked_up(perp, kind):
+    async with perp.session(sets=QUOTES) as live:
+        await live.ready()
+        await quoting(perp, live)
+        await perp.fault(kind, {**AMEND, "count": 1})
+        perp.pond.mid += 20
+        await live.until(lambda: perp.fired(kind) == 1, "the lost reply")
+        await live.until(lambda: not live.desk.unknown, "the look-up")
+        await quoting(perp, live)
+        assert len(quotes(perp)) == 2 and live.desk.lanes[0].illegal == 0
+    assert booked_once(perp) and perp.verified()
+
+
+async def test_e4_a_refused_amendment_takes_the_old_quote_away(perp):
+    async with perp.session(sets=QUOTES) as live:
+        await live.ready()
+        await quoting(perp, live)
+        await perp.fault(
+            "status", {**AMEND, "count": 1}, http=400, code=-1013, msg="Filter failure: PRICE_FILTER"
+        )
+        perp.pond.mid += 20
+        await live.until(lambda: perp.fired("status") == 1, "the refusal")
+        await quoting(perp, live)
+    assert booked_once(perp) and perp.verified()
+
+
+async def test_e4_a_restart_follows_an_amended_quote_under_the_name_it_has_there(perp):
+    async with perp.killed(sets=QUOTES) as live:
+        await live.ready()
+        await quoting(perp, live)
+        await quoting(perp, live, 20)
+        await live.until(lambda: (perp.events(c.EV_CANCELED)["y"] == c.R_REPLACED).sum() >= 1, "the news")
+    number = bid(perp).id
+    async with perp.session(sets=QUOTES) as live:
+        await live.ready()
+        await live.until(lambda: not live.desk.unknown, "the look-up")
+        await quoting(perp, live)
+        assert bid(perp).id == number and not perp.told("nobody follows it")
+        perp.pond.prints = [(bid(perp).request.price - 1, 3, -1)]
+        before = live.lots
+        await live.until(lambda: live.lots == perp.lots >= before + 3, "a part of the bid")
+    assert booked_once(perp) and perp.verified()
+
+
+def quote_row(id, price, **more):
+    return order_row(id, price=price, purpose=c.FOR_QUOTE, **more)
+
+
+def moved(old, new, old_price=PRICE, new_price=PRICE + 10, **more):
+    """The engine's batch for a quote that moved."""
+    row = quote_row(old, old_price)
+    row["action"], row["status"], row["reason"] = c.ACT_CANCEL, c.ST_CANCELING, c.R_REQUOTE
+    return np.concatenate([row, quote_row(new, new_price, **more)])
+
+
+def replacing(script):
+    async def main(clock):
+        made = Scene(clock, capabilities=AMENDS)
+        made.desk.mark("BTC-USDT-PERP", PRICE + 100)
+        made.desk.hand_over(quote_row(1, PRICE))
+        async with running(made):
+            await made.pass_time(1)
+            await script(made)
+        lane = made.desk.lanes[0]
+        assert lane.illegal == lane.overfills == 0
+        return made
+
+    return run_virtual(main)
+
+
+def standing(s):
+    return [(o.client_id, int(o.price / SPOT.tick)) for o in s.exchange.open_orders(None)]
+
+
+def test_e4_an_amendment_that_races_a_fill_leaves_no_more_than_was_asked_for():
+    async def script(s):
+        s.venue.delays["amend"] = 1.0
+        s.desk.hand_over(moved(1, 2))
+        await s.pass_time(0.5)
+        s.exchange.fill(cid(1), Decimal("0.03"), Decimal(PRICE) * SPOT.tick)
+        await s.pass_time(1)
+        assert standing(s) == [(cid(1), PRICE + 10)]
+        s.exchange.fill(cid(1), Decimal("0.07"), Decimal(PRICE + 10) * SPOT.tick)  # all there is
+        await s.pass_time(1)
+
+    s = replacing(script)
+    assert s.fills() == [(1, PRICE, 30, 0), (2, PRICE + 10, 70, 0)]
+    assert s.said("canceled") == [(1, c.R_REPLACED), (2, c.R_RECONCILED)]
+    assert s.desk.lanes[0].live == []
+
+
+def test_e4_an_amendment_of_an_order_that_is_gone_is_refused_and_nothing_stands():
+    async def script(s):
+        s.venue.delays["amend"] = 1.0
+        s.desk.hand_over(moved(1, 2))
+        await s.pass_time(0.5)
+        s.exchange.fill(cid(1), Decimal("0.1"), Decimal(PRICE) * SPOT.tick)
+        await s.pass_time(2)
+
+    s = replacing(script)
+    assert standing(s) == [] and s.fills() == [(1, PRICE, 100, 0)]
+    assert s.desk.lanes[0].live == []
+
+
+def test_e4_a_cancel_during_an_amendment_ends_both():
+    async def script(s):
+        s.venue.delays["amend"] = 1.0
+        s.desk.hand_over(moved(1, 2))
+        await s.pass_time(0.5)
+        row = quote_row(2, PRICE + 10)
+        row["action"], row["status"], row["reason"] = c.ACT_CANCEL, c.ST_CANCELING, c.R_REQUOTE
+        s.desk.hand_over(row)
+        await s.pass_time(2)
+
+    s = replacing(script)
+    assert standing(s) == []
+    assert [x for x, _ in s.said("canceled")] == [1, 2]
+
+
+def test_e4_an_amendment_that_was_lost_on_the_way_ends_with_the_old_order():
+    async def script(s):
+        s.venue.script["amend"] = deque(["dropped"])
+        s.desk.hand_over(moved(1, 2))
+        await s.pass_time(0.01)
+        assert s.desk.unknown == {"BTC-USDT-PERP": 1}
+        await s.pass_time(2)
+
+    s = replacing(script)
+    assert standing(s) == [] and s.desk.unknown == {}
+    assert s.said("reject") == [(2, c.R_NOT_FOUND)] and [x for x, _ in s.said("canceled")] == [1]
+
+
+def test_e4_only_the_price_of_a_working_quote_is_amended():
+    """Another side or the same price is cancelled and placed anew; so is all where the venue cannot amend."""
+
+    async def script(s):
+        s.desk.hand_over(moved(1, 2, new_price=PRICE))
+        await s.pass_time(1)
+        assert "amend" not in s.venue.calls
+        s.desk.hand_over(moved(2, 3, side=c.SELL, new_price=PRICE + 500))
+        await s.pass_time(1)
+        assert "amend" not in s.venue.calls
+
+    replacing(script)

@@ -6,7 +6,7 @@ again:
 
     spot                             (first) a spot venue with lists, and coins held: they are locked, one leg
                                      cancels the other
-    enter, exit, cancel, replace     the engine wishes
+    enter, exit, cancel, replace     the engine wishes; a replaced order is amended where that can be
     price                            the market's price: targets are reached, or not
     ask                              the lane's next call, with an outcome: ok, lost, dropped, not sent, ...
     fill, part, venue_end            the exchange executes, or ends an order by itself
@@ -35,7 +35,7 @@ from desk_scene import EPOCH, MONEY_EXP, OWNER, PERP, PRICE, SPOT, cid
 from bot4.execution.asks import Line, Sweep, Verb
 from bot4.execution.fills import TradeBook
 from bot4.execution.idempotency import Intents
-from bot4.execution.lane import Lane
+from bot4.execution.lane import UNPLACED, Lane
 from bot4.execution.outbox import Outbox
 from bot4.execution.protection import covered
 from bot4.execution.settings import DeskSettings
@@ -56,7 +56,7 @@ SETTINGS = DeskSettings()
 OPS = (
     ["ask"] * 12 + ["deliver"] * 6 + ["drain"] * 5 + ["time"] * 4 + ["fill"] * 2 + ["part"] * 4 + ["enter"] * 4
     + ["exit", "cancel", "cancel", "replace", "repeat", "repeat", "lose", "venue_end", "down", "up", "crash"]
-    + ["price", "price"]
+    + ["price", "price", "replace", "replace", "replace"]
 )  # fmt: skip
 HIDDEN_FOR = 15 * SECOND
 LIVE = {"pending", "working", "unknown", "canceling"}
@@ -102,8 +102,9 @@ class World:
         done = lambda client_id: self.intents.done(client_id, self.now)  # noqa: E731
         breaker = Breaker(Rule("orders", Stops.VENUE, errors_to_open=SETTINGS.refusals))
         self.lane = Lane(
-            0, book, SETTINGS, breaker, self.out, self.alarm, OWNER, locks=self.on_spot, lists=True, done=done
-        )
+            0, book, SETTINGS, breaker, self.out, self.alarm, OWNER,
+            locks=self.on_spot, lists=True, amends=not self.on_spot, done=done, placed=self.placed,
+        )  # fmt: skip
         self.lane.mark(self.price_now, self.now)
 
     def crash(self, a, b):
@@ -118,12 +119,19 @@ class World:
                 row = self.rows[id].copy()
                 row["filled"], row["ts_created"] = order["filled"], order["at"]
                 t = tracked_from(row[0], cid(id), self.now, None)
-                self.lane.recover(t, self.intents.find(cid(id)) is not None)
+                record = self.intents.find(cid(id))
+                if record is None:
+                    self.lane.recover(t, sent=False)
+                else:
+                    self.lane.recover(t, sent=True, name=record.name, base=record.base)
                 if order["cancel"]:
                     self.lane.cancel(id, c.R_SIGNAL, self.now)
 
     # --- the engine ------------------------------------------------------------------------------------
-    def hand_over(self, kind, side, lots, crash_before=False):
+    def placed(self, client_id, name, base):
+        self.intents.place(client_id, name, base, self.now)
+
+    def hand_over(self, kind, side, lots, crash_before=False, price=PRICE, instead=0):
         stop, reduce = kind == "stop", kind != "entry"
         id = self.next_id
         self.next_id += 1
@@ -131,7 +139,7 @@ class World:
         r = row[0]
         r["id"], r["side"], r["qty"], r["ts_created"] = id, side, lots, self.now
         at_market = kind == "exit" and self.on_spot
-        r["price"] = 0 if stop or at_market else AIM if kind == "target" else PRICE
+        r["price"] = 0 if stop or at_market else AIM if kind == "target" else price
         r["stop_price"] = PRICE - 500 if stop else 0
         r["type"] = c.TYPE_STOP if stop else c.TYPE_MARKET if at_market else c.TYPE_LIMIT
         r["tif"] = c.TIF_IOC if at_market else c.TIF_GTC
@@ -140,14 +148,18 @@ class World:
         self.rows[id] = row
         self.orders[id] = {
             "side": side, "qty": lots, "filled": 0, "status": "pending", "cancel": False, "kind": kind,
-            "at": self.now,
+            "at": self.now, "price": price,
         }  # fmt: skip
         if crash_before:  # journalled by the engine, never handed over
             self.crash(0, 0)
             return
         self.intents.claim([(f"k{id}", cid(id))], self.now)
         order = sealed(row, self.instrument, OWNER, EPOCH)
-        self.lane.take(tracked_from(row[0], cid(id), self.now, order))
+        t = tracked_from(row[0], cid(id), self.now, order)
+        self.lane.take(t)
+        name = self.lane.succeeds(t, instead) if instead else ""
+        if name:
+            self.placed(t.intent, name, UNPLACED)
 
     def left(self, kind):
         return sum(
@@ -180,8 +192,9 @@ class World:
     def replace(self, a, b):
         id = self.pick(a, lambda o: o["status"] in LIVE and not o["cancel"] and o["kind"] == "entry")
         if id is not None:
+            price = self.orders[id]["price"] + (-10, 0, 10)[b % 3]
+            self.hand_over("entry", c.BUY, 1 + b % 9, price=price, instead=id)
             self.ask_cancel(id)
-            self.hand_over("entry", c.BUY, 1 + b % 9)
 
     def protect(self):
         """Each lane exactly the position, grown beside, shrunk by cancel and anew."""
@@ -238,7 +251,7 @@ class World:
     def outcome(self, ask, b):
         commands = ["ok"] * 6 + ["lost", "lost", "dropped", "notsent", "throttled"]
         questions = ["ok"] * 5 + ["unreachable", "unreachable", "hidden"]
-        if ask.verb is Verb.LIST:
+        if ask.verb in (Verb.LIST, Verb.AMEND):
             commands.append("refused")
         words = questions if ask.verb in (Verb.LOOK, Verb.SWEEP) else commands
         return words[b % len(words)]
@@ -276,6 +289,8 @@ class World:
             self.arrive(ask.other)
             self.has_coins(ask.order)
             return exchange.place_list(ask.order, ask.other)
+        if ask.verb is Verb.AMEND:
+            return exchange.amend(ask.order, ask.client_id, ask.beside)
         if ask.verb is Verb.CANCEL:
             return exchange.cancel(ask.client_id)
         if ask.verb is Verb.LOOK:
@@ -369,6 +384,9 @@ class World:
         worst = self.lane.worst_exposure()
         if abs(self.truth()) > worst:
             raise Broken(f"position {self.truth()} at the venue, worst case {worst} here")
+        buys = sum(int((o.quantity - o.filled) / LOT) for o in self.exchange.open_orders(None) if o.side > 0)
+        if self.truth() + buys > worst:
+            raise Broken(f"position {self.truth()} and {buys} lots of buys there, worst case {worst} here")
         if self.truth() < 0:
             raise Broken(f"{-self.truth()} lots sold that were not held")
         for list_id, names in self.exchange.lists.items():
@@ -417,7 +435,10 @@ class World:
         if cash != self.cash:
             raise Broken(f"cash {self.cash} here, {cash} at the venue")
         waiting = {t.client_id for t in self.lane.live if not t.at_venue}
-        here = {cid(k) for k, o in self.orders.items() if o["status"] in LIVE} - waiting
+        wished = {k for k, o in self.orders.items() if o["status"] in LIVE}
+        if wished != {t.id for t in self.lane.live}:
+            raise Broken(f"live for the engine {wished}, for the desk {[t.id for t in self.lane.live]}")
+        here = {t.client_id for t in self.lane.live} - waiting
         if any(self.orders[t.id]["kind"] != "target" for t in self.lane.live if not t.at_venue):
             raise Broken(f"not at the venue: {sorted(waiting)}")
         there = {o.client_id for o in exchange.open_orders(None)}

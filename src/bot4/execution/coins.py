@@ -50,7 +50,7 @@ def waits(t: Tracked, held: int, live: Sequence[Tracked], mark: int) -> bool:
         return False
     if rank(t, mark) == 2:
         return True
-    return t.left > abs(held) - locked(live, t)
+    return t.left > held - locked(live, t)
 
 
 def in_the_way(t: Tracked, live: Sequence[Tracked], mark: int) -> list[Tracked]:

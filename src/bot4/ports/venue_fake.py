@@ -23,7 +23,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from bot4.model.approved import ApprovedOrder
-from bot4.model.codes_nb import R_DUPLICATE, R_NETWORK, R_NOT_FOUND, R_THROTTLED, R_TIMEOUT
+from bot4.model.codes_nb import R_DUPLICATE, R_NETWORK, R_NOT_FOUND, R_THROTTLED, R_TIMEOUT, R_VENUE
 from bot4.ports.venue import (
     AccountReport,
     Balance,
@@ -154,6 +154,19 @@ class FakeExchange:
             raise NotFound("no such working order", R_NOT_FOUND)
         return self.end(client_id)
 
+    def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal) -> OrderReport:
+        """Another price and quantity for a working order; OrderRejected when so much is filled."""
+        old = self.orders.get(client_id)
+        if old is None or old.state not in OPEN:
+            raise NotFound("no such working order", R_NOT_FOUND)
+        quantity = order.intent.quantity.to_decimal() + beside
+        if quantity <= old.filled or order.intent.price is None:
+            raise OrderRejected("nothing would be left of it", R_VENUE)
+        price = order.intent.price.to_decimal()
+        report = replace(old, price=price, quantity=quantity, ts_venue=self.now())
+        self._say(report)
+        return report
+
     def open_orders(self, symbol: str | None) -> list[OrderReport]:
         """What is working."""
         return [o for o in self.orders.values() if o.state in OPEN and symbol in (None, o.symbol)]
@@ -251,9 +264,15 @@ class FakeVenue:
             raise OutcomeUnknown("reply lost", R_TIMEOUT)
         return self._shown(reports[0]), self._shown(reports[1])
 
-    async def amend(self, order: ApprovedOrder, client_id: str) -> OrderReport:
-        """Not offered."""
-        raise Unsupported("no amend here", 0)
+    async def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal = Decimal(0)) -> OrderReport:
+        """Amend, as the script has it; Unsupported without the capability."""
+        word = await self._word("amend")
+        if not self.capabilities.amend:
+            raise Unsupported("no amend here", 0)
+        report = self.exchange.amend(order, client_id, beside)
+        if word == "lost":
+            raise OutcomeUnknown("reply lost", R_TIMEOUT)
+        return self._shown(report)
 
     async def cancel(self, symbol: str, client_id: str) -> OrderReport:
         """Cancel, as the script has it."""
