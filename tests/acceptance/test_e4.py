@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from desk_scene import PRICE, SPOT, Scene, cid, order_row, running, stop_row
+from desk_scene import EPOCH, PRICE, SPOT, Scene, cid, order_row, running, stop_row
 from live_stack import exchange_of
 from virtual_time import run_virtual
 
 from bot4.model import codes_nb as c
+from bot4.model.events import EVENT_DTYPE
 from bot4.ports.venue import Capabilities
 from bot4.venues.binance.spot import BinanceSpot
 
@@ -421,22 +422,23 @@ async def test_e4_a_moved_quote_is_amended_and_keeps_its_order(perp):
 
 
 async def test_e4_fills_of_an_amended_quote_are_the_new_orders_and_booked_once(perp):
-    async with perp.session(sets=QUOTES) as live:
+    ahead = perp.pond.bids  # lots that stand before ours on each level
+    async with perp.session(sets=[*QUOTES, "quoter.size=0.1"]) as live:
         await live.ready()
         await quoting(perp, live)
         await quoting(perp, live, 20)
-        await live.until(lambda: live.lots == perp.lots == -10, "the ask that the rise took")
+        await live.until(lambda: live.lots == perp.lots == -100, "the ask that the rise took")
         number = bid(perp).id
-        perp.pond.prints = [(bid(perp).request.price - 1, 4, -1)]
-        await live.until(lambda: live.lots == perp.lots >= -6, "a part of the bid")
+        perp.pond.prints = [(bid(perp).request.price, ahead + 4, -1)]
+        await live.until(lambda: live.lots == perp.lots >= -96, "a part of the bid")
         await quoting(perp, live, 20)  # an order that was filled in part is amended
-        assert bid(perp).id == number
-        assert bid(perp).request.qty - bid(perp).filled == 10 and bid(perp).filled >= 4
-        await live.until(lambda: live.lots == perp.lots, "the ask that the rise took")
+        assert bid(perp).id == number and bid(perp).filled >= 4
+        await live.until(lambda: live.lots == perp.lots <= -100, "the ask that the rise took")
+        assert bid(perp).request.qty - bid(perp).filled <= 100
         before = live.lots
-        perp.pond.prints = [(bid(perp).request.price - 1, 3, -1)]
+        perp.pond.prints = [(bid(perp).request.price, ahead + 3, -1)]
         await live.until(lambda: live.lots == perp.lots >= before + 3, "a part of the moved bid")
-        assert not live.desk.lanes[0].overfills
+        assert not live.desk.lanes[0].overfills and not live.desk.unknown
     assert booked_once(perp) and perp.verified()
 
 
@@ -571,6 +573,39 @@ def test_e4_an_amendment_that_was_lost_on_the_way_ends_with_the_old_order():
     s = replacing(script)
     assert standing(s) == [] and s.desk.unknown == {}
     assert s.said("reject") == [(2, c.R_NOT_FOUND)] and [x for x, _ in s.said("canceled")] == [1]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_e4_after_a_crash_trades_that_were_not_booked_go_to_the_order_that_had_them(told):
+    """Thirty lots fill the first order; it is amended; the process dies, and the journal knows of neither."""
+    rows = np.concatenate([quote_row(1, PRICE), quote_row(2, PRICE + 10)])
+
+    async def main(clock):
+        first = Scene(clock, capabilities=AMENDS)
+        first.desk.mark("BTC-USDT-PERP", PRICE + 100)
+        first.desk.hand_over(rows[:1])
+        async with running(first):
+            await first.pass_time(1)
+            first.exchange.fill(cid(1), Decimal("0.03"), Decimal(PRICE) * SPOT.tick)
+            await first.pass_time(1)
+            if not told:
+                first.venue.script["amend"] = deque(["lost"])
+            first.desk.hand_over(moved(1, 2))
+            await first.pass_time(0.01)
+        second = Scene(clock, capabilities=AMENDS, store=first.store, exchange=first.exchange)
+        second.exchange.fill(cid(1), Decimal("0.02"), Decimal(PRICE + 10) * SPOT.tick)
+        second.desk.recover(rows, EPOCH, np.empty(0, EVENT_DTYPE))
+        async with running(second):
+            await second.pass_time(5)
+            assert standing(second) == [(cid(1), PRICE + 10)]
+            second.exchange.fill(cid(1), Decimal("0.08"), Decimal(PRICE + 10) * SPOT.tick)
+            await second.pass_time(5)
+        return second
+
+    s = run_virtual(main)
+    assert sorted(s.fills()) == [(1, PRICE, 30, 0), (2, PRICE + 10, 20, 0), (2, PRICE + 10, 80, 0)]
+    assert s.said("canceled") == [(1, c.R_REPLACED)] and s.desk.lanes[0].live == []
+    assert s.desk.lanes[0].overfills == s.desk.lanes[0].illegal == 0
 
 
 def test_e4_only_the_price_of_a_working_quote_is_amended():
