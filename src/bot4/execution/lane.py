@@ -167,7 +167,7 @@ class Lane(Turns):
         for t in sorted(queue, key=lambda t: self._turn(t, now)):
             if t.busy or t.ready > now or self._held_back(t):
                 continue
-            if self._locks and t.reduce_only and t.state is State.QUEUED and t.left > self._held(t):
+            if self._locks and t.reduce_only and t.state is State.QUEUED and t.left > self._reducible(t):
                 queue.remove(t)  # the position is smaller by now: the engine asks for what is left
                 self._apply(t, Event.REFUSE, now, R_REDUCE_ONLY)
                 continue

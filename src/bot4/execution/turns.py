@@ -109,7 +109,7 @@ class Turns(OrderNews):
     def _turn(self, t: Tracked, now: int) -> int:
         return rank(t, self._aim(now)) if self._locks else 0
 
-    def _held(self, t: Tracked) -> int:
+    def _reducible(self, t: Tracked) -> int:
         """Lots that `t` can take off the position."""
         return max(0, -t.side * self.book.holding.lots)
 
@@ -119,7 +119,7 @@ class Turns(OrderNews):
         aim = self._aim(now)
         queued = [o for o in self._urgent if o.clearing and o.state is State.QUEUED and presses(o, aim)]
         ahead = 0 if presses(t, aim) else sum(o.left for o in queued)
-        return waits(t, self._held(t) - ahead, self.live, aim)
+        return waits(t, self._reducible(t) - ahead, self.live, aim)
 
     def _make_room(self, t: Tracked, now: int) -> None:
         aim = self._aim(now)
@@ -128,7 +128,7 @@ class Turns(OrderNews):
             return
         giving = in_the_way(t, self.live, aim)
         going = {o.id for o in giving} | {o.partner for o in giving}
-        if t.left > self._held(t) - locked([o for o in self.live if o.id not in going], t):
+        if t.left > self._reducible(t) - locked([o for o in self.live if o.id not in going], t):
             return  # it would not be enough: nothing loses its place for nothing
         if stop and any(presses(o, aim) for o in giving):
             if now < t.handed + self._settings.turn_ns:
