@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -195,13 +196,19 @@ async def test_f3_7_a_plan_that_had_not_reached_the_venue_stands_there_after_the
     assert booked_once(stack) and stack.verified()
 
 
-async def test_f3_7_on_spot_the_stop_stands_and_the_target_that_waits_here_is_kept_in_mind(tmp_path):
+def without_lists(stack):
+    venue = stack.adapter()
+    venue.capabilities = replace(venue.capabilities, native_oco=False)
+    return venue
+
+
+async def test_f3_7_without_lists_the_stop_stands_and_the_target_that_waits_here_is_kept_in_mind(tmp_path):
     async with exchange_of("spot", tmp_path) as stack:
-        async with stack.killed(sets=QUICK) as live:
+        async with stack.killed(sets=QUICK, venue=without_lists(stack)) as live:
             await live.enter(legs=1)
         stop = numbers(stack.open_orders())
         aim = int(stack.sent(purpose=c.FOR_TARGET)[0]["price"])
-        async with stack.session() as live:
+        async with stack.session(venue=without_lists(stack)) as live:
             await live.ready()
             await live.until(lambda: not live.desk.unknown, "the look-up of the target")
             assert live.lots == stack.lots == 999 and numbers(stack.open_orders()) == stop

@@ -265,6 +265,10 @@ async def amend(scene):
     found = await scene.venue.order(scene.symbol, order.client_order_id)
     assert found.price == other.intent.price.to_decimal()
     assert found.quantity == other.intent.quantity.to_decimal()
+    third = await scene.order(1, "limit", 30, price=order.intent.price.ticks - 200)
+    report = await scene.venue.amend(third, order.client_order_id, Decimal("0.005"))
+    assert report.quantity == third.intent.quantity.to_decimal() + Decimal("0.005")  # beside what is filled
+    assert await scene.venue.trades(scene.symbol, report.ts_venue - 10**9) == []
 
 
 @card("O8", "orders", "one cancels the other: both rest, and a cancel takes both away", "native_oco")
@@ -328,6 +332,38 @@ async def dead_man(scene):
         while await scene.venue.open_orders(scene.symbol):
             await asyncio.sleep(0.05)
     await scene.venue.set_dead_man(scene.symbol, 0)
+
+
+@card("O13", "orders", "an order that is gone is not amended, and nothing comes of it", "amend")
+async def amend_gone(scene):
+    order, _ = await scene.resting()
+    await scene.venue.cancel(scene.symbol, order.client_order_id)
+    other = await scene.order(1, "limit", 30, price=order.intent.price.ticks - 100)
+    with pytest.raises(NotFound):
+        await scene.venue.amend(other, order.client_order_id)
+    assert (await scene.venue.order(scene.symbol, order.client_order_id)).state == "canceled"
+    assert await scene.venue.open_orders(scene.symbol) == []
+
+
+@card("O14", "orders", "one cancels the other: the coins are locked once, and free again after", "native_oco")
+async def oco_locks(scene):
+    bid, ask = scene.quote()
+    held = next(b.available for b in (await scene.venue.account()).balances if b.asset == "BTC")
+    lots = int(held / Decimal("0.001")) * 6 // 10  # two such orders would be more than there is
+
+    async def legs():
+        target = await scene.order(-1, "limit", lots, price=ask * 105 // 100, purpose="target")
+        return target, await scene.order(-1, "stop", lots, stop=bid * 95 // 100, purpose="stop")
+
+    target, stop_loss = await legs()
+    await scene.venue.submit_oco(target, stop_loss)
+    with pytest.raises(OrderRejected) as error:
+        await scene.venue.submit((await legs())[1])
+    assert error.value.reason == c.R_FUNDS
+    await scene.venue.cancel(scene.symbol, stop_loss.client_order_id)
+    assert (await scene.venue.order(scene.symbol, target.client_order_id)).state == "canceled"
+    await scene.venue.submit_oco(*(await legs()))
+    assert len(await scene.venue.open_orders(scene.symbol)) == 2
 
 
 # --- fills -----------------------------------------------------------------------------------------------

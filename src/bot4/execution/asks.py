@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import IntEnum, auto
 
 from bot4.model.approved import ApprovedOrder
@@ -21,6 +22,8 @@ class Verb(IntEnum):
     """The call."""
 
     SUBMIT = auto()
+    LIST = auto()  # a stop and a target of which one cancels the other
+    AMEND = auto()  # a working order gets the price and the quantity of another
     CANCEL = auto()
     LOOK = auto()  # one order by client id
     SWEEP = auto()  # open orders and own trades of the instrument
@@ -28,13 +31,19 @@ class Verb(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One call to make. `at` is the steady time of asking, `since_ns` bounds a sweep's trades (wall time)."""
+    """One call to make. `at` is the steady time of asking, `since_ns` bounds a sweep's trades (wall time).
+
+    `id` is our order, `other` the second leg of a list, `beside` what the order to be amended has filled.
+    """
 
     verb: Verb
     at: int
     client_id: str = ""
     order: ApprovedOrder | None = None
     since_ns: int = 0
+    other: ApprovedOrder | None = None
+    id: int = 0
+    beside: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +55,4 @@ class Sweep:
     position: int | None = None
 
 
-Answer = OrderReport | Sweep | VenueError
+Answer = OrderReport | tuple[OrderReport, OrderReport] | Sweep | VenueError

@@ -25,7 +25,7 @@ from bot4.execution.fills import PriceOf, TradeBook
 from bot4.execution.guard import Guard, Plan
 from bot4.execution.idempotency import Intents, intent_key
 from bot4.execution.ids import client_order_id
-from bot4.execution.lane import Lane
+from bot4.execution.lane import UNPLACED, Lane
 from bot4.execution.outbox import Outbox
 from bot4.execution.protection import NakedTime, PassedStops, covered, dust
 from bot4.execution.reconcile import Reconciliation
@@ -39,6 +39,7 @@ from bot4.model.codes_nb import (
     EV_FILL,
     EV_STREAM,
     FOR_ENTRY,
+    FOR_QUOTE,
     R_ADL,
     R_DUPLICATE,
     R_INSTRUMENT,
@@ -152,7 +153,10 @@ class Desk:
                 owner,
                 lookup=venue.capabilities.client_id_lookup,
                 locks=not venue.capabilities.reduce_only,
+                lists=venue.capabilities.native_oco,
+                amends=venue.capabilities.amend,
                 done=self._done,
+                placed=self._placed,
             )
             self.lanes.append(lane)
             self._wake.append({line: asyncio.Event() for line in Line})
@@ -194,6 +198,8 @@ class Desk:
                 lane.recover(t, sent=True)
             else:  # the same intent under another number: one order is enough
                 lane.refuse(t, R_DUPLICATE)
+            if claim.fresh:
+                self._succeed(lane, t, rows)
         for row in rows:
             if int(row["action"]) == ACT_CANCEL:
                 self._cancel(row, now)
@@ -208,10 +214,14 @@ class Desk:
         booked = (fills["kind"] == EV_FILL) | ((fills["kind"] == EV_CASH) & (fills["seq"] != 0))
         for fill in fills[booked]:
             self.lanes[int(fill["instrument"])].book.remember(int(fill["seq"]))
-        for row in rows:
+        for row in rows[np.argsort(rows["id"])]:  # an order before the one that was to take its place
             lane = self.lanes[int(row["instrument"])]
             client_id = client_order_id(self._owner, epoch, int(row["id"]))
-            lane.recover(tracked_from(row, client_id, now, None), self._intents.find(client_id) is not None)
+            record, t = self._intents.find(client_id), tracked_from(row, client_id, now, None)
+            if record is None:
+                lane.recover(t, sent=False)
+            else:
+                lane.recover(t, sent=True, name=record.name, base=record.base)
         self._wake_all()
 
     def set_position(self, symbol: str, lots: int, average: int) -> None:
@@ -315,6 +325,21 @@ class Desk:
             return intent_key(self._owner, epoch, *parts)
         return intent_key(self._owner, epoch, "order", int(row["id"]))
 
+    def _succeed(self, lane: Lane, t: Tracked, rows: np.ndarray[Any, Any]) -> None:
+        """A moved quote: where its cancel stands in the same batch, the venue amends the old order."""
+        if t.purpose != FOR_QUOTE:
+            return
+        for row in rows:
+            same = int(row["action"]) == ACT_CANCEL and int(row["instrument"]) == lane.index
+            if same and int(row["purpose"]) == FOR_QUOTE and int(row["side"]) == t.side:
+                name = lane.succeeds(t, int(row["id"]))
+                if name:
+                    self._placed(t.intent, name, UNPLACED)
+                    return
+
+    def _placed(self, client_id: str, name: str, base: int) -> None:
+        self._intents.place(client_id, name, base, self._clock.now_ns())
+
     def _done(self, client_id: str) -> None:
         self._intents.done(client_id, self._clock.now_ns())
 
@@ -381,6 +406,8 @@ class Desk:
         """One call; whatever is raised that is not a word of the port means that nothing is known."""
         calls: dict[Verb, Callable[[], Awaitable[Answer]]] = {
             Verb.SUBMIT: lambda: self._submit(ask),
+            Verb.LIST: lambda: self._submit_list(ask),
+            Verb.AMEND: lambda: self._amend(ask),
             Verb.CANCEL: lambda: self._venue.cancel(lane.symbol, ask.client_id),
             Verb.LOOK: lambda: self._venue.order(lane.symbol, ask.client_id),
             Verb.SWEEP: lambda: self._sweep(lane, ask),
@@ -407,6 +434,17 @@ class Desk:
         if self.latch[0] and not ask.order.intent.reduce_only:
             raise NotSent("the kill switch is raised", R_KILLED)
         return await self._venue.submit(ask.order)
+
+    async def _amend(self, ask: Ask) -> OrderReport:
+        assert ask.order is not None
+        if self.latch[0]:
+            raise NotSent("the kill switch is raised", R_KILLED)
+        return await self._venue.amend(ask.order, ask.client_id, ask.beside)
+
+    async def _submit_list(self, ask: Ask) -> tuple[OrderReport, OrderReport]:
+        assert ask.order is not None
+        assert ask.other is not None
+        return await self._venue.submit_oco(ask.order, ask.other)
 
     async def _sweep(self, lane: Lane, ask: Ask) -> Sweep:
         open_orders = await self._venue.open_orders(lane.symbol)

@@ -76,6 +76,14 @@ class Intents:
         key = self._by_client.get(client_id)
         return None if key is None else self._known[key]
 
+    def place(self, client_id: str, name: str, base: int, now: int) -> None:
+        """Durably: it is to stand under another's `name`, or does (`base` >= 0, see `IntentRecord`)."""
+        record = self.find(client_id)
+        if record is not None:
+            placed = replace(record, name=name, base=base, ts=now)
+            self._keep(placed)
+            self._write([placed])
+
     def done(self, client_id: str, now: int) -> None:
         """The order has ended; its record may be forgotten after the time to live."""
         record = self.find(client_id)

@@ -17,15 +17,14 @@ from collections import deque
 from collections.abc import Callable
 
 from bot4.execution.asks import Answer, Ask, Line, Sweep, Verb
-from bot4.execution.coins import in_the_way, presses, rank, waits
 from bot4.execution.fills import TradeBook
 from bot4.execution.lifecycle import Event, State
 from bot4.execution.match import Ambiguous, Found, Lost, match_lost
-from bot4.execution.news import OrderNews
 from bot4.execution.outbox import Outbox
 from bot4.execution.protection import exit_price
 from bot4.execution.settings import DeskSettings
 from bot4.execution.tracked import Tracked
+from bot4.execution.turns import Turns
 from bot4.model.codes_nb import (
     R_BACKLOG,
     R_BREAKER,
@@ -36,9 +35,10 @@ from bot4.model.codes_nb import (
     R_NOT_FOUND,
     R_OK,
     R_REDUCE_ONLY,
-    R_SIBLING,
+    R_REQUOTE,
     R_TIMEOUT,
     R_TRIGGER_NOW,
+    R_VENUE,
 )
 from bot4.model.values import Price
 from bot4.ports.alarm import Alarm
@@ -55,11 +55,14 @@ from bot4.ports.venue import (
 from bot4.safety.breaker import REASONS, Breaker, Cause
 from bot4.safety.gate import triggered
 
+UNPLACED = -1
+"""The base of an order that was to take another's place, while it is not known whether it did."""
 
-class Lane(OrderNews):
+
+class Lane(Turns):
     """The orders of one instrument, on their way to the venue and back.
 
-    `lookup`: the venue finds orders by client id. `locks`: a working sell locks its coins (`coins`).
+    `lookup`: the venue finds orders by client id. `locks`, `lists`, `amends`: see `Turns`.
     """
 
     def __init__(
@@ -74,13 +77,18 @@ class Lane(OrderNews):
         *,
         lookup: bool = True,
         locks: bool = False,
+        lists: bool = False,
+        amends: bool = False,
         done: Callable[[str], None] = lambda client_id: None,
+        placed: Callable[[str, str, int], None] = lambda client_id, name, base: None,
     ) -> None:
-        super().__init__(index, book, settings, breaker, outbox, alarm, owner, done)
+        super().__init__(
+            index, book, settings, breaker, outbox, alarm, owner, done, placed,
+            locks=locks, lists=lists, amends=amends and lookup,
+        )  # fmt: skip
         self.polling = False
         self.gates: tuple[Breaker, ...] = ()
         self._lookup = lookup
-        self._locks = locks
         self._risk: deque[Tracked] = deque()
         self._sweep_busy = False
         self._sweep_tries = 0
@@ -105,29 +113,28 @@ class Lane(OrderNews):
             self._enter(t)
             self._apply(t, Event.REFUSE, t.handed, reason)
 
-    def recover(self, t: Tracked, sent: bool) -> None:
-        """An order live when an earlier run ended: looked up if it may have been sent, never sent again."""
+    def recover(self, t: Tracked, sent: bool, name: str = "", base: int = UNPLACED) -> None:
+        """An order live when an earlier run ended: looked up if it may have been sent, never sent again.
+
+        `name`: of the order at the venue whose place it took (`base` lots were filled before), or may have.
+        """
         if t.id in self.orders:
             return
+        old = self._by_client.get(name)
+        if base != UNPLACED:
+            t.client_id, t.base = name, base
         self._enter(t)
-        if sent:
-            self._lose(t, t.handed, R_TIMEOUT)
-        else:
+        if not sent:
             self._apply(t, Event.REFUSE, t.handed, R_EXPIRED)
-
-    def cancel(self, order_id: int, reason: int, now: int) -> bool:
-        """Cancel an order; False when it was never handed over here."""
-        t = self.orders.get(order_id)
-        if t is None:
-            return False
-        if (t.state is State.QUEUED and not t.busy) or t.soft:
-            self._apply(t, Event.CANCEL if not t.soft else Event.ENDED, now, reason)
-        elif t.live and not t.cancel_wanted:
-            t.cancel_wanted = True
-            t.cancel_reason = reason
-            t.ready = now
-            self._urgent.append(t)
-        return True
+            return
+        self._lose(t, t.handed, R_TIMEOUT)
+        if old is None or not old.live:
+            return
+        if base != UNPLACED:
+            self._replaced(old, t, t.handed)
+        else:
+            old.heir, t.replaces = t.id, old.id
+            self.cancel(old.id, R_REQUOTE, t.handed)
 
     def drop_risk(self, now: int, reason: int = R_KILLED) -> None:
         """Refuse every order of new risk that was not sent yet."""
@@ -168,15 +175,23 @@ class Lane(OrderNews):
             times += [t.due for t in self._live.values() if t.due is not None and not t.busy]
         else:
             queue = self._urgent if line is Line.URGENT else self._risk
-            times = [t.ready for t in queue if not t.busy and not self._waits(t)]
+            ready = [t for t in queue if not t.busy and not self._held_back(t)]
+            times = [at for t in ready if (at := self._turn_at(t, now)) is not None]
         return max(0, min(times, default=now + self._settings.check_ns) - now)
 
     def _next_command(self, queue: deque[Tracked], now: int, wall: int) -> Ask | None:
-        for t in sorted(queue, key=self._turn):
-            if t.busy or t.ready > now:
+        for t in sorted(queue, key=lambda t: self._turn(t, now)):
+            if t.busy or t.ready > now or self._held_back(t):
                 continue
-            if self._waits(t):
+            if self._locks and t.reduce_only and t.state is State.QUEUED and t.left > self._reducible(t):
+                queue.remove(t)  # the position is smaller by now: the engine asks for what is left
+                self._apply(t, Event.REFUSE, now, R_REDUCE_ONLY)
+                continue
+            if self._waits(t, now):
                 self._make_room(t, now)
+                continue
+            other = self._mate(t, now)
+            if other is None and self._hopes(t, now):
                 continue
             queue.remove(t)
             if not t.live:
@@ -186,28 +201,42 @@ class Lane(OrderNews):
                 if reason != R_OK:
                     self._apply(t, Event.REFUSE, now, reason)
                     continue
-                self._move(t, Event.SEND)
-                if not any(o.at_venue for o in self._live.values() if o is not t):
-                    self._sweep_due = now + self._rhythm()
-                t.busy = True
-                t.sent, t.sent_wall = now, wall
-                return Ask(Verb.SUBMIT, now, t.client_id, t.order)
+                self._leave(t, now, wall)
+                if other is not None:
+                    queue.remove(other)
+                    self._leave(other, now, wall)
+                    t.partner, other.partner = other.id, t.id
+                    return Ask(Verb.LIST, now, t.client_id, t.order, other=other.order, id=t.id)
+                return self._submit_or_amend(t, now)
             if t.cancel_wanted:
-                t.busy = True
+                partner, before = self._partner(t), t.cancels
                 t.cancels += 1
-                return Ask(Verb.CANCEL, now, t.client_id)
+                if partner is not None and partner.cancels and not before:
+                    t.ready = now + self._settings.retry_step_ns  # its list is being cancelled: time to tell
+                    queue.append(t)
+                    continue
+                t.busy = True
+                return Ask(Verb.CANCEL, now, self._name(t), id=t.id)
         return None
 
-    def _turn(self, t: Tracked) -> int:
-        return rank(t, self._mark) if self._locks else 0
+    def _submit_or_amend(self, t: Tracked, now: int) -> Ask:
+        old = self.orders.get(t.replaces)
+        if old is not None and self._steady(old):
+            lots = old.base + old.filled
+            return Ask(
+                Verb.AMEND, now, old.client_id, t.order, id=t.id, beside=lots * self.book.instrument.lot
+            )
+        if old is not None:
+            self._part(old, t)
+            self._placed(t.intent, "", UNPLACED)  # it goes by itself, under its own name
+        return Ask(Verb.SUBMIT, now, t.client_id, t.order, id=t.id)
 
-    def _waits(self, t: Tracked) -> bool:
-        return self._locks and t.reduce_only and waits(t, self.book.holding.lots, self.live, self._mark)
-
-    def _make_room(self, t: Tracked, now: int) -> None:
-        if presses(t, self._mark):
-            for other in in_the_way(self.live, self._mark):
-                self.cancel(other.id, R_SIBLING, now)
+    def _leave(self, t: Tracked, now: int, wall: int) -> None:
+        self._move(t, Event.SEND)
+        if not any(o.at_venue for o in self._live.values() if o is not t):
+            self._sweep_due = now + self._rhythm()
+        t.busy = True
+        t.sent, t.sent_wall = now, wall
 
     def _stale_reason(self, t: Tracked, now: int) -> int:
         if t.reduce_only:
@@ -225,7 +254,7 @@ class Lane(OrderNews):
                     continue
                 t.busy = True
                 t.due = None
-                return Ask(Verb.LOOK, now, t.client_id)
+                return Ask(Verb.LOOK, now, self._name(t), id=t.id)
         if self._sweep_busy or self._sweep_due > now or not any(t.at_venue for t in self._live.values()):
             return None
         self._sweep_busy = True
@@ -244,7 +273,10 @@ class Lane(OrderNews):
         if ask.verb is Verb.SWEEP:
             self._swept(ask, answer, now)
             return
-        t = self._by_client.get(ask.client_id)
+        if ask.verb is Verb.LIST:
+            self._list_answered(ask, answer, now)
+            return
+        t = self.orders.get(ask.id)
         if t is None:
             return
         t.busy = False
@@ -253,25 +285,79 @@ class Lane(OrderNews):
                 gate.forget()
         if isinstance(answer, OrderReport):
             t.attempts = 0
-            self._report(t, answer, now)
-            if t.live and t.final is None and ask.verb is Verb.CANCEL:
+            self._report(self._by_client.get(ask.client_id, t), answer, now)
+            if t.replaces and t.live and ask.verb is Verb.AMEND:
+                self._lose(t, now, R_VENUE)
+            elif t.replaces and t.live:
+                t.looked = True  # the order it was to replace stands as it was: that one is cancelled
+            elif t.live and t.final is None and ask.verb is Verb.CANCEL:
                 self._move(t, Event.CANCEL)  # taken, but the order still stands: watch it
                 t.due = now + self._settings.retry_step_ns
             else:
                 self._cancel_again(t, now)
-        elif ask.verb is Verb.SUBMIT:
+            if ask.verb is Verb.CANCEL and not t.live:
+                self._ask_partner(t, now)
+        elif ask.verb is Verb.SUBMIT or ask.verb is Verb.AMEND:
             self._submit_failed(t, answer, now)
+            self._not_replaced(t, now)
         elif ask.verb is Verb.CANCEL:
             self._cancel_failed(t, answer, now)
         else:
             self._look_failed(t, answer, now)
 
+    def _not_replaced(self, t: Tracked, now: int) -> None:
+        """An amendment failed: where it was refused, the old order stands, and its cancel goes on."""
+        old = self.orders.get(t.replaces)
+        if old is None:
+            return
+        if not t.live:
+            self._part(old, t)
+            old.due = now
+        elif not old.live and t.state is State.UNKNOWN:
+            self._part(old, t)
+            self._apply(t, Event.ABSENT, now, R_NOT_FOUND)
+
+    def _list_answered(self, ask: Ask, answer: Answer, now: int) -> None:
+        """Both legs stand, or neither, or it is not known; refused as a list, each goes its own way."""
+        assert ask.other is not None
+        legs = [self._by_client[name] for name in (ask.client_id, ask.other.client_order_id)]
+        for leg in legs:
+            leg.busy = False
+        if isinstance(answer, tuple):
+            for leg, report in zip(legs, answer, strict=True):
+                leg.attempts = 0
+                self._report(leg, report, now)
+                self._cancel_again(leg, now)
+        elif isinstance(answer, OrderRejected | Unsupported) and answer.reason != R_DUPLICATE:
+            self._tell("warning", legs[0], f"the venue refuses stop and target as one: {answer}")
+            for leg in legs:
+                leg.alone, leg.partner = True, 0
+                self._apply(leg, Event.UNSENT, now, answer.reason)
+                if leg.state is State.QUEUED and leg.cancel_wanted:
+                    self._apply(leg, Event.CANCEL, now, leg.cancel_reason)
+                elif leg.state is State.QUEUED:
+                    leg.ready = now
+                    self._urgent.append(leg)
+        else:
+            for leg in legs:
+                if isinstance(answer, NotSent):
+                    leg.partner = 0
+                self._submit_failed(leg, answer, now)
+
+    def _ask_partner(self, t: Tracked, now: int) -> None:
+        """A leg has ended, so the other has too: ask, should the stream not tell."""
+        partner = self._partner(t)
+        if partner is not None and partner.live and partner.due is None:
+            partner.due = now + self._settings.retry_step_ns
+
     def _submit_failed(self, t: Tracked, answer: Answer, now: int) -> None:
-        if isinstance(answer, OrderRejected | Unsupported) and answer.reason != R_DUPLICATE:
+        if isinstance(answer, OrderRejected | Unsupported | NotFound) and answer.reason != R_DUPLICATE:
             if self._kept_stop(t, answer, now):
                 return
-            if not t.reduce_only:
+            if not t.reduce_only and not isinstance(answer, NotFound):
                 self._refused(answer.reason, now)
+            elif not t.reduce_only:
+                self._breaker.forget()  # the order to be amended has just ended: nobody's fault
             self._apply(t, Event.REJECT, now, answer.reason)
         elif isinstance(answer, NotSent):
             if not t.reduce_only:
@@ -372,7 +458,9 @@ class Lane(OrderNews):
 
     def _look_failed(self, t: Tracked, answer: Answer, now: int) -> None:
         t.attempts += 1
-        if isinstance(answer, NotFound):
+        if t.replaces:
+            t.looked = True
+        elif isinstance(answer, NotFound):
             self._missed(t, now)
         if t.live:
             t.due = self._later(t, now)
@@ -412,7 +500,7 @@ class Lane(OrderNews):
         self._sweep_tries = 0
         self._sweep_due = now + self._rhythm()
         for trade in answer.trades:
-            self.heard(trade, now)
+            self.heard(trade, now, asked=True)
         seen: set[int] = set()
         for report in answer.open_orders:
             known = self._by_client.get(report.client_id) or self._by_venue.get(report.venue_id)
@@ -420,7 +508,7 @@ class Lane(OrderNews):
                 seen.add(known.id)
             self.heard(report, now)
         for t in self.live:
-            if t.id not in seen and t.at_venue and not t.busy and t.sent <= ask.at:
+            if t.id not in seen and t.at_venue and not t.busy and t.sent <= ask.at and not t.replaces:
                 self._unseen(t, ask, answer, now)
             if t.owed > t.filled:
                 self._sweep_due = min(self._sweep_due, now + self._settings.poll_ns)

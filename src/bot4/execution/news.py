@@ -30,9 +30,12 @@ from bot4.model.codes_nb import (
     EV_STATUS,
     EV_UNKNOWN,
     FLAG_MAKER,
+    R_NOT_FOUND,
     R_OK,
     R_POST_WOULD_TAKE,
     R_RECONCILED,
+    R_REPLACED,
+    R_SIBLING,
     R_UNKNOWN_ORDER,
     STATUS_OK,
     STATUS_QUARANTINED,
@@ -49,7 +52,8 @@ ENDS = {"canceled": Event.ENDED, "expired": Event.ENDED, "rejected": Event.REJEC
 class OrderNews:
     """The orders of one instrument, and what the venue said of them.
 
-    `owner` marks our client ids; `done` hears of each client id that ended.
+    `owner` marks our client ids; `done` hears of each client id that ended, `placed` of each order that took
+    another's name at the venue: its client id, that name, and the lots filled under the name before.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class OrderNews:
         alarm: Alarm,
         owner: str,
         done: Callable[[str], None],
+        placed: Callable[[str, str, int], None],
     ) -> None:
         self.index = index
         self.book = book
@@ -78,6 +83,7 @@ class OrderNews:
         self._alarm = alarm
         self._owner = owner
         self._done = done
+        self._placed = placed
         self._live: dict[int, Tracked] = {}
         self._by_client: dict[str, Tracked] = {}
         self._by_venue: dict[str, Tracked] = {}
@@ -118,10 +124,17 @@ class OrderNews:
             self._out.put(EV_STATUS, self.index, x=STATUS_OK)
         self.paused = R_OK
 
-    def heard(self, event: OrderReport | TradeReport, now: int) -> None:
-        """Take in news of the private stream, in whatever order and however often it comes."""
+    def heard(self, event: OrderReport | TradeReport, now: int, *, asked: bool = False) -> None:
+        """Take in news of the private stream, in whatever order and however often it comes.
+
+        `asked`: it was asked for, so that the trades come all and in their order.
+        """
         t = self._by_client.get(event.client_id) or self._by_venue.get(event.venue_id)
         if isinstance(event, TradeReport):
+            if t is not None and (t.heir or t.before):
+                t = self._whose(t, event, now, asked)
+                if t is None:
+                    return
             self._trade(t, event, now)
         elif t is not None:
             self._report(t, event, now)
@@ -139,19 +152,28 @@ class OrderNews:
 
     # --- news of an order --------------------------------------------------------------------------------
     def _report(self, t: Tracked, report: OrderReport, now: int) -> None:
+        heir = self._heir(t)
+        if heir is not None and report.price == heir.price * self.book.instrument.tick:
+            before = int(report.quantity / self.book.instrument.lot) - heir.qty
+            self._take_over(t, heir, now, before)
+            t = heir
         self._link(t, report.venue_id)
+        self._join(t, report.list_id)
         t.misses, t.evidence_from = 0, None
         try:
             filled = steps_of(report.filled, self.book.instrument.lot, f"{self.symbol} filled")
         except InstrumentError as error:
             self._mismatch(f"order {t.client_id}: {error}")
             return
-        t.owed = max(t.owed, filled)
+        t.owed = max(t.owed, filled - t.base)
         ends = ENDS.get(report.state)
         if ends is not None:
             if t.final is None:
                 t.final = (ends, report.reason)
-        elif report.state != "filled":
+        elif report.state == "filled":
+            # of less than the engine asked for, where the order before took some of the amended quantity
+            t.final = t.final or (Event.ENDED, R_RECONCILED)
+        else:
             self._apply(t, Event.ACK, now, R_OK, report.ts_venue)
             t.due = None if t.state is not State.CANCELING else t.due
         if t.owed > t.filled:
@@ -242,6 +264,52 @@ class OrderNews:
         else:
             self.strays.pop(report.client_id, None)
 
+    # --- replacing ---------------------------------------------------------------------------------------
+    def _heir(self, t: Tracked) -> Tracked | None:
+        """The order that may have taken the place of `t` at the venue, while that is not known."""
+        heir = self.orders.get(t.heir) if t.heir else None
+        return heir if heir is not None and heir.live and heir.state is not State.QUEUED else None
+
+    def _whose(self, t: Tracked, trade: TradeReport, now: int, asked: bool) -> Tracked | None:
+        """Whose trade it is, of one name that two orders had; None: it is asked for again, in order."""
+        old, heir = self.orders.get(t.before), self._heir(t)
+        lot = self.book.instrument.lot
+        if old is not None and old.live:
+            if asked:
+                return old if trade.quantity <= (old.owed - old.filled) * lot else t
+        elif heir is None or trade.quantity <= t.left * lot:
+            return t
+        else:
+            heir.due = now  # only the amended order can fill so much
+        self._sweep_due = min(self._sweep_due, now + self._settings.retry_step_ns)
+        return None
+
+    def _take_over(self, t: Tracked, heir: Tracked, now: int, before: int = 0) -> None:
+        """`t` was amended into `heir`, or was filled while that is in doubt: the name is the heir's now.
+
+        What was booked under the name stays with `t`; whatever comes fits the quantity of `heir`. Trades
+        of an earlier run's order may be missing that were counted (`before`, lots) when it was amended.
+        """
+        heir.client_id, heir.base = t.client_id, max(before, t.base + t.filled)
+        self._placed(heir.intent, heir.client_id, heir.base)
+        self._by_client[heir.client_id] = heir
+        heir.venue_id, t.venue_id = t.venue_id, ""
+        if heir.venue_id:
+            self._by_venue[heir.venue_id] = heir
+        self._part(t, heir)
+        self._replaced(t, heir, now)
+
+    def _replaced(self, t: Tracked, heir: Tracked, now: int) -> None:
+        """`heir` has the name: `t` has ended, as soon as the trades before are booked."""
+        if t.live:
+            heir.before = t.id
+            t.owed = max(t.owed, heir.base - t.base)
+            t.final = (Event.ENDED, R_REPLACED)
+            self._settle(t, now)
+
+    def _part(self, t: Tracked, heir: Tracked) -> None:
+        t.heir = heir.replaces = 0
+
     # --- states ------------------------------------------------------------------------------------------
     def _enter(self, t: Tracked) -> None:
         self.orders[t.id] = t
@@ -253,6 +321,18 @@ class OrderNews:
         if venue_id and not t.venue_id:
             t.venue_id = venue_id
             self._by_venue[venue_id] = t
+
+    def _join(self, t: Tracked, list_id: str) -> None:
+        """Legs of one list at the venue belong together, also those of an earlier run."""
+        if not list_id or t.list_id:
+            return
+        t.list_id = list_id
+        for other in self.live:
+            if other is not t and other.list_id == list_id:
+                t.partner, other.partner = other.id, t.id
+
+    def _partner(self, t: Tracked) -> Tracked | None:
+        return self.orders.get(t.partner) if t.partner else None
 
     def _move(self, t: Tracked, event: Event) -> Effect:
         state, effect = step(t.state, event)
@@ -277,8 +357,8 @@ class OrderNews:
                 self._out.put(EV_ACK, self.index, x=t.id, ts_venue=ts_venue)
             t.acked = True
         elif effect is Effect.EMIT_CANCELED and not t.ended:
-            if t.is_stop and not t.cancel_wanted and self.book.holding.lots * t.side < 0:
-                self._tell("critical", t, "the venue ended this stop by itself; a new one is placed")
+            if not t.cancel_wanted:
+                reason = self._ended_there(t, reason, now)
             self._out.put(EV_CANCELED, self.index, x=t.id, y=reason, ts_venue=ts_venue)
         elif effect is Effect.EMIT_REJECT and not t.ended:
             self._out.put(EV_REJECT, self.index, x=t.id, y=reason, ts_venue=ts_venue)
@@ -291,6 +371,19 @@ class OrderNews:
             self._out.put(EV_CANCELED, self.index, x=t.id, y=R_RECONCILED, ts_venue=ts_venue)
         if was_live and not t.live:
             self._end(t, now)
+
+    def _ended_there(self, t: Tracked, reason: int, now: int) -> int:
+        """The venue ended `t` unasked: because its partner did something, or it is told; the reason."""
+        partner = self._partner(t)
+        if partner is not None and partner.live:
+            partner.due = now  # what became of that one is asked for
+            return R_SIBLING
+        if partner is not None and (partner.cancel_wanted or partner.owed or partner.filled):
+            return R_SIBLING
+        stop = partner if partner is not None and partner.is_stop else t
+        if stop.is_stop and self.book.holding.lots * stop.side < 0:
+            self._tell("critical", stop, "the venue ended this stop by itself; a new one is placed")
+        return reason
 
     def _orphan(self, t: Tracked, now: int) -> None:
         """It lives at the venue though it was given up here: cancel the rest, and say so."""
@@ -311,13 +404,21 @@ class OrderNews:
         if not t.ended:
             self._ended.append(t)
         t.ended = max(1, now)
-        self._done(t.client_id)
+        self._done(t.intent)
+        heir = self._heir(t)
+        if heir is not None and t.state is State.FILLED:
+            self._take_over(t, heir, now)
+            heir.due = now
+        elif heir is not None and not heir.busy:
+            self._part(t, heir)
+            self._apply(heir, Event.ABSENT, now, R_NOT_FOUND)  # what has ended cannot be amended any more
         while self._ended and now - self._ended[0].ended > self._settings.remember_ns:
             old = self._ended.popleft()
             if not old.live:
                 self.orders.pop(old.id, None)
-                self._by_client.pop(old.client_id, None)
-                self._by_venue.pop(old.venue_id, None)
+                for known, name in ((self._by_client, old.client_id), (self._by_venue, old.venue_id)):
+                    if known.get(name) is old:
+                        del known[name]
 
     def _mismatch(self, text: str) -> None:
         """Numbers that contradict each other: pause the instrument and call a person."""

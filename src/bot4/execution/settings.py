@@ -42,6 +42,8 @@ class DeskSettings:
     intents: int = 1_000_000
     naked_limit_ns: int = 5 * SECOND  # a position without protection for longer is told
     escalate_ns: int = 3 * SECOND  # a stop-limit passed by the market for longer becomes a market exit
+    turn_ns: int = 1 * SECOND  # a reached target may keep the stop from its coins so long
+    pair_ns: int = 100 * MS  # a stop waits so long for the target to make a list with
     exit_slippage: Decimal = Decimal("0.01")  # worst price of a controlled exit, as a fraction of the mark
     order_cap: Decimal = Decimal(100_000)  # largest order of new risk, quote currency, whatever is configured
     funding_threshold_e8: int = 10_000  # of notional; an entry that would pay more waits until after it

@@ -53,6 +53,17 @@ class Tracked:
     soft: bool = False  # a stop that is held here, not at the venue
     triggered: bool = False
     short: int = 0  # lots that went as a fee in coins
+    partner: int = 0  # the other leg of a list at the venue (one cancels the other), 0: none
+    list_id: str = ""  # the venue's name of that list
+    intent: str = ""  # the client id it was approved under; `client_id` is the name it has at the venue
+    replaces: int = 0  # the working order whose place it is to take, until it has, 0: none
+    heir: int = 0  # the order that is to take this one's place
+    looked: bool = False  # the order to be replaced was looked at after a lost reply, and is as it was
+    base: int = 0  # lots that were filled under its name before it took the name over
+    before: int = 0  # the order that had the name, should trades of that one be still to come
+    alone: bool = False  # the venue refused it as a leg of a list
+    clearing: bool = False  # what locks its coins is being cancelled for it: nobody else takes them
+    hopes: int | None = None  # until when a stop waits for a target to make a list with
     final: tuple[Event, int] | None = None
     ended: int = 0
 
@@ -82,6 +93,7 @@ def tracked_from(row: np.ndarray[Any, Any], client_id: str, now: int, order: App
     return Tracked(
         id=int(row["id"]),
         client_id=client_id,
+        intent=client_id,
         side=int(row["side"]),
         qty=int(row["qty"]),
         price=int(row["price"]),

@@ -12,12 +12,18 @@ IntentState = Literal["pending", "done"]
 
 @dataclass(frozen=True, slots=True)
 class IntentRecord:
-    """One intent: its key, the client order id that stands for it, and since when (ns UTC)."""
+    """One intent: its key, the client order id that stands for it, and since when (ns UTC).
+
+    `name`: the client id under which it stands at the venue when it was to take the place of a working order;
+    `base`: lots filled under that name before, -1 while it is not known whether it did.
+    """
 
     key: str
     client_id: str
     state: IntentState
     ts: int
+    name: str = ""
+    base: int = -1
 
 
 class IntentStore(Protocol):

@@ -268,8 +268,12 @@ class Venue(Protocol):
     ) -> tuple[OrderReport, OrderReport]:
         """Place two orders of which one cancels the other; Unsupported without `native_oco`."""
 
-    async def amend(self, order: ApprovedOrder, client_id: str) -> OrderReport:
-        """Change price and quantity of the working order `client_id` to those of `order`."""
+    async def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal = Decimal(0)) -> OrderReport:
+        """Change price and quantity of the working limit order `client_id` to those of `order`.
+
+        The order keeps its client id. `beside` is what it has filled so far: the quantity then counts from
+        there on. NotFound when it is not working any more.
+        """
 
     async def cancel(self, symbol: str, client_id: str) -> OrderReport:
         """Cancel; the report shows what was filled before. NotFound when it is not working any more."""

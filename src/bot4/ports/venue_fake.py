@@ -23,7 +23,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from bot4.model.approved import ApprovedOrder
-from bot4.model.codes_nb import R_DUPLICATE, R_NETWORK, R_NOT_FOUND, R_THROTTLED, R_TIMEOUT
+from bot4.model.codes_nb import R_DUPLICATE, R_NETWORK, R_NOT_FOUND, R_THROTTLED, R_TIMEOUT, R_VENUE
 from bot4.ports.venue import (
     AccountReport,
     Balance,
@@ -62,9 +62,19 @@ class FakeExchange:
         self.positions: dict[str, Decimal] = {}
         self.balances: dict[str, Decimal] = {}
         self.listeners: list[Callable[[PrivateEvent], None]] = []
+        self.lists: dict[str, tuple[str, str]] = {}  # list id: client ids of the legs
         self.placed = 0
 
-    def place(self, order: ApprovedOrder) -> OrderReport:
+    def place_list(self, first: ApprovedOrder, second: ApprovedOrder) -> tuple[OrderReport, OrderReport]:
+        """Take two orders of which one cancels the other, or neither."""
+        names = (first.client_order_id, second.client_order_id)
+        if any(name in self.orders for name in names):
+            raise OrderRejected("duplicate client order id", R_DUPLICATE)
+        list_id = f"list{len(self.lists) + 1}"
+        self.lists[list_id] = names
+        return self.place(first, list_id), self.place(second, list_id)
+
+    def place(self, order: ApprovedOrder, list_id: str = "") -> OrderReport:
         """Take an order; a client id that was used before is refused."""
         if order.client_order_id in self.orders:
             raise OrderRejected("duplicate client order id", R_DUPLICATE)
@@ -84,6 +94,7 @@ class FakeExchange:
             average=None,
             reduce_only=intent.reduce_only,
             ts_venue=self.now(),
+            list_id=list_id,
         )
         self._say(report)
         return report
@@ -100,6 +111,7 @@ class FakeExchange:
         order = self.orders[client_id]
         if order.state not in OPEN or quantity > order.quantity - order.filled:
             raise ValueError(f"cannot fill {quantity} of {order}")
+        self._end_other(order, "expired", 0)
         filled = order.filled + quantity
         state: OrderState = "filled" if filled == order.quantity else "partially_filled"
         trade = TradeReport(
@@ -126,7 +138,15 @@ class FakeExchange:
         """End a working order without further fill, as a cancel, an expiry or the venue itself does."""
         report = replace(self.orders[client_id], state=state, reason=reason, ts_venue=self.now())
         self._say(report)
+        self._end_other(report, state, reason)
         return report
+
+    def _end_other(self, order: OrderReport, state: OrderState, reason: int) -> None:
+        """A leg of a list fills or ends: the other, if it works, ends."""
+        for name in self.lists.get(order.list_id, ()):
+            other = self.orders.get(name)
+            if other is not None and name != order.client_id and other.state in OPEN:
+                self._say(replace(other, state=state, reason=reason, ts_venue=self.now()))
 
     def cancel(self, client_id: str) -> OrderReport:
         """Cancel by client id; NotFound when it is not working."""
@@ -134,6 +154,19 @@ class FakeExchange:
         if order is None or order.state not in OPEN:
             raise NotFound("no such working order", R_NOT_FOUND)
         return self.end(client_id)
+
+    def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal) -> OrderReport:
+        """Another price and quantity for a working order; OrderRejected when so much is filled."""
+        old = self.orders.get(client_id)
+        if old is None or old.state not in OPEN:
+            raise NotFound("no such working order", R_NOT_FOUND)
+        quantity = order.intent.quantity.to_decimal() + beside
+        if quantity <= old.filled or order.intent.price is None:
+            raise OrderRejected("nothing would be left of it", R_VENUE)
+        price = order.intent.price.to_decimal()
+        report = replace(old, price=price, quantity=quantity, ts_venue=self.now())
+        self._say(report)
+        return report
 
     def open_orders(self, symbol: str | None) -> list[OrderReport]:
         """What is working."""
@@ -223,12 +256,24 @@ class FakeVenue:
     async def submit_oco(
         self, first: ApprovedOrder, second: ApprovedOrder
     ) -> tuple[OrderReport, OrderReport]:
-        """Not offered."""
-        raise Unsupported("no OCO here", 0)
+        """Place two of which one cancels the other; Unsupported without `native_oco`."""
+        word = await self._word("submit_oco")
+        if not self.capabilities.native_oco:
+            raise Unsupported("no OCO here", 0)
+        reports = self.exchange.place_list(first, second)
+        if word == "lost":
+            raise OutcomeUnknown("reply lost", R_TIMEOUT)
+        return self._shown(reports[0]), self._shown(reports[1])
 
-    async def amend(self, order: ApprovedOrder, client_id: str) -> OrderReport:
-        """Not offered."""
-        raise Unsupported("no amend here", 0)
+    async def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal = Decimal(0)) -> OrderReport:
+        """Amend, as the script has it; Unsupported without the capability."""
+        word = await self._word("amend")
+        if not self.capabilities.amend:
+            raise Unsupported("no amend here", 0)
+        report = self.exchange.amend(order, client_id, beside)
+        if word == "lost":
+            raise OutcomeUnknown("reply lost", R_TIMEOUT)
+        return self._shown(report)
 
     async def cancel(self, symbol: str, client_id: str) -> OrderReport:
         """Cancel, as the script has it."""

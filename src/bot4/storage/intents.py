@@ -14,7 +14,10 @@ from bot4.storage.files import make_folder, write_atomic
 
 
 def _line(record: IntentRecord) -> bytes:
-    body = json.dumps([record.key, record.client_id, record.state, record.ts], separators=(",", ":")).encode()
+    row = [record.key, record.client_id, record.state, record.ts]
+    if record.name:
+        row += [record.name, record.base]
+    body = json.dumps(row, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
@@ -23,10 +26,9 @@ def _record(line: bytes) -> IntentRecord | None:
     try:
         if int(crc, 16) != zlib.crc32(body):
             return None
-        key, client_id, state, ts = json.loads(body)
-    except ValueError:
+        return IntentRecord(*json.loads(body))
+    except (ValueError, TypeError):
         return None
-    return IntentRecord(key, client_id, state, ts)
 
 
 class FileIntents:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import msgspec
 
@@ -16,6 +17,7 @@ from bot4.ports.venue import (
     MarginMode,
     OrderRejected,
     OrderReport,
+    OutcomeUnknown,
     PositionReport,
     PrivateEvent,
     TradeReport,
@@ -103,11 +105,13 @@ class BinanceSpot(Face):
             if report.type in STOPS and report.state == "new":
                 report = replace(report, state="untriggered")
             reports[report.client_id] = report
+        if len(reports) < 2 or {first.client_order_id, second.client_order_id} - reports.keys():
+            raise OutcomeUnknown(f"{self.name}: the reply tells of {len(reports)} legs", c.R_VENUE)
         return reports[first.client_order_id], reports[second.client_order_id]
 
-    async def amend(self, order: ApprovedOrder, client_id: str) -> OrderReport:
+    async def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal = Decimal(0)) -> OrderReport:
         """Spot orders keep their price: cancel and place anew."""
-        raise Unsupported(f"{self.name}: a price cannot be amended ({client_id})", c.R_VENUE)
+        raise Unsupported(f"{self.name}: a price cannot be amended ({client_id}, {beside:f})", c.R_VENUE)
 
     async def cancel(self, symbol: str, client_id: str) -> OrderReport:
         """Cancel one order; of an OCO the venue cancels the other leg too."""

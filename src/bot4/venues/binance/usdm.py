@@ -115,7 +115,7 @@ class BinanceUsdm(Face):
         text = f"{self.name}: no OCO ({first.client_order_id}, {second.client_order_id})"
         raise Unsupported(text, c.R_VENUE)
 
-    async def amend(self, order: ApprovedOrder, client_id: str) -> OrderReport:
+    async def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal = Decimal(0)) -> OrderReport:
         """Change price and quantity of a limit order; it keeps its client id and loses its place."""
         intent = order.intent
         if intent.type != "limit" or intent.price is None:
@@ -124,7 +124,7 @@ class BinanceUsdm(Face):
             "symbol": self._wire(intent.instrument, command=True),
             "origClientOrderId": encode(self.name, client_id),
             "side": "BUY" if intent.side > 0 else "SELL",
-            "quantity": plain(intent.quantity.to_decimal()),
+            "quantity": plain(intent.quantity.to_decimal() + beside),
             "price": plain(intent.price.to_decimal()),
         }
         reply = await self.rest.get(OrderReply, self.table["amend"], params, self.is_urgent(order))

@@ -201,15 +201,16 @@ class SimulatorVenue:
         made = {leg.client_id: self._report(leg) for leg in legs}
         return made[first.client_order_id], made[second.client_order_id]
 
-    async def amend(self, order: ApprovedOrder, client_id: str) -> OrderReport:
+    async def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal = Decimal(0)) -> OrderReport:
         """Change price and quantity of a resting limit order."""
         intent = order.intent
         if intent.price is None:
             raise OrderRejected(f"{self.name}: only limit orders are amended ({client_id})", c.R_UNCHECKED)
         symbol = self._market(intent.instrument).symbol
+        lots = intent.quantity.lots + int(beside / intent.quantity.lot)
         with self._asking(looking=True):
             amended = self._exchange.amend(
-                self._account, symbol, client_id=client_id, price=intent.price.ticks, qty=intent.quantity.lots
+                self._account, symbol, client_id=client_id, price=intent.price.ticks, qty=lots
             )
         return self._report(amended)
 
