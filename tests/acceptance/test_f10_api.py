@@ -366,7 +366,7 @@ async def test_the_stop_works_while_the_loop_hangs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "[]", "7", '{"reason": 5}', '{"reason": "\\u001b[2J a\\nb"}', "x" * 9000]
+    "body", ["", "{", "[]", "7", '{"reason": 5}', '{"reason": "\\u001b[2J a\\nb"}', "x" * 9000, "[" * 4000]
 )
 def test_words_that_cannot_be_read_do_not_keep_a_stop_from_being_done(api, body):
     assert api.press(api.stop, body=body)[0] == 202
@@ -374,15 +374,24 @@ def test_words_that_cannot_be_read_do_not_keep_a_stop_from_being_done(api, body)
     assert words.isprintable() and len(words) < 300
 
 
-def test_a_stop_does_not_wait_for_its_words(api, monkeypatch):
+@pytest.mark.parametrize(
+    "body",
+    ["Content-Length: 50\r\n\r\n{", 'Transfer-Encoding: chunked\r\n\r\n5\r\n{"rea'],
+    ids=["late", "cut"],
+)
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_a_stop_does_not_wait_for_its_words(api, body, hangs_up):
     head = (
         f"POST /stop HTTP/1.1\r\nHost: 127.0.0.1:{api.api.port}\r\nAuthorization: Bearer {api.stop}\r\n"
-        "Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+        f"Content-Type: application/json\r\n{body}"
     )
     with socket.create_connection(("127.0.0.1", api.api.port), 10) as line:
         line.sendall(head.encode())
-        assert line.recv(100).startswith(b"HTTP/1.1 202")
-    assert api.switch.latched
+        if hangs_up:
+            line.shutdown(socket.SHUT_WR)
+        else:
+            assert line.recv(100).startswith(b"HTTP/1.1 202")
+        wait_for(lambda: api.switch.latched, 10)
 
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "LOCK", "COPY", "MERGE")

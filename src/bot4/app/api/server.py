@@ -294,7 +294,10 @@ class ControlApi:
         """The emergency stop; words that are late, too many or unreadable do not keep it from being done."""
         if request.content_type != "application/json":
             raise Refused(415, f"send JSON: {HOW}")
-        words = await _words(request)
+        try:
+            words = await _words(request)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the words, the stop is done, and says so
+            words = f"no reason given ({type(error).__name__})"
         self._a.stop(f"api: {token.name} from {peer}: {words}")
         self._a.trail.note("stop", peer=peer, token=token.name, reason=words)
         return 202, {"stopping": True, "by": token.name}

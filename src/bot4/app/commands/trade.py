@@ -29,7 +29,7 @@ from bot4.model.times import NS, duration_ns
 from bot4.ports.alarm import Alarm
 from bot4.ports.secrets import ApiKey, FakeSecrets
 from bot4.ports.venue import Throttled
-from bot4.research.closes import RESULT, last_close, published, until
+from bot4.research.closes import last_close, published, until
 from bot4.research.gather import read_record
 from bot4.research.metrics import summary_metrics
 from bot4.research.session import Session, choose, load
@@ -295,8 +295,7 @@ def delayed(folder: Path, document: dict[str, Any]) -> dict[str, Any]:
     """The end of a live run as it may be shown: counts as they are, the result as of the last close."""
     record, now = read_record(folder), SystemClock().now_ns()
     known = summary_metrics(until(record, last_close(now)))
-    told = {name: value for name, value in document.items() if name not in RESULT}
-    return {**known, **told, **published(record, now)}
+    return {**known, **document, **published(record, now)}
 
 
 def live_rows(live: dict[str, Any]) -> list[tuple[str, str]]:
