@@ -238,6 +238,8 @@ class Stack:
         (folder / "wish.py").write_text(STRATEGY)
         self.strategy = f"{folder / 'wish.py'}:Wish"
         self.job = self.switch = None
+        self.clock = SystemClock()
+        self.host = "127.0.0.1"
 
     # --- the other side ------------------------------------------------------------------
     @property
@@ -288,7 +290,7 @@ class Stack:
     # --- our side ---------------------------------------------------------------------------
     def adapter(self):
         wiring = Wiring(
-            clock=SystemClock(),
+            clock=self.clock,
             secrets=FakeSecrets(dict.fromkeys(("binance-spot", "binance-usdm"), ApiKey(KEY, SECRET))),
             folder=self.base,
             parsers=BinanceParsers(),
@@ -296,8 +298,8 @@ class Stack:
             patience=Patience(silent_s=5.0, frozen_s=5.0, backoff_base_s=0.02, backoff_most_s=0.2),
         )
         if self.kind == "perp":
-            return BinanceUsdm(served_usdm(self.server.port), wiring)
-        return BinanceSpot(served_spot(self.server.port), wiring)
+            return BinanceUsdm(served_usdm(self.server.port, self.host), wiring)
+        return BinanceSpot(served_spot(self.server.port, self.host), wiring)
 
     def settings(self, sets=()):
         return config.load(None, [*SETS, *sets, f"strategy.name={self.strategy}"])
@@ -310,7 +312,7 @@ class Stack:
     async def session(self, *, adopt=False, sets=(), lease=None, venue=None):
         """A session that trades inside the block, and is flattened by the kill switch at its end."""
         live = Live(self)
-        clock = SystemClock()
+        clock = self.clock
         live.wish = None
         self.switch = KillSwitch(self.base / "stop", clock, self.alarm, max_missed=600)
         task = self.task(adopt=adopt, sets=sets)
