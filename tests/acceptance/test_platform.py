@@ -133,7 +133,7 @@ async def test_platform_engine_stuck_the_guard_ends_it_and_flattens(tmp_path, mo
             said = (await asyncio.to_thread(guard.communicate, timeout=60))[1]
         finally:
             guard.kill()
-            guard.wait()
+            guard.communicate()
         assert guard.returncode == 7, said
         assert await asyncio.to_thread(s.process.wait, 10) == -signal.SIGKILL
         assert (s.lots(), s.orders()) == (0, [])
@@ -156,8 +156,12 @@ async def test_platform_disk_full_ends_new_risk_keeps_the_stops_and_goes_on_when
         assert "positions keep their stops" in said
         assert "bot4: journal" in said and "free some space" in said
         assert s.lots() == held and len(s.orders()) == kept == 2
-        again = subprocess.run(
-            s.command(tmp_path / "j", "--for", "2s"), capture_output=True, check=False, timeout=120
+        again = await asyncio.to_thread(
+            subprocess.run,
+            s.command(tmp_path / "j", "--for", "2s"),
+            capture_output=True,
+            check=False,
+            timeout=120,
         )
         assert again.returncode == 0, again.stderr
         assert b'"epoch": 2' in again.stdout
@@ -331,17 +335,21 @@ async def test_platform_wall_clock_set_by_ten_minutes_changes_nothing_but_is_tol
         assert stack.verified()
 
 
-async def test_platform_a_clock_that_was_wrong_at_the_start_is_set_right_and_trading_begins(tmp_path):
+async def test_platform_a_machine_that_slept_takes_the_time_that_the_venue_agrees_with(tmp_path):
+    """The monotonic clock stood still for ten minutes, the wall clock and the venue's went on."""
     machine = Settable()
-    machine.step = MINUTES_10
     async with exchange_of("perp", tmp_path) as stack:
         stack.clock = SteadyClock(machine)
         async with stack.session() as live:
-            await asyncio.wait_for(live.begun.wait(), 30)
-            assert live.control["reconciled"] == 0
-            machine.step = 0
-            await live.ready()
+            await live.enter()
+            machine.step = MINUTES_10
+            await stack.fault("skew", {"face": "time"}, skew_ms=600_000)
+            live.wish = -1.0
+            await live.until(lambda: live.lots < 0 and live.lots == stack.lots, "trades after it", 60)
+            live.wish = None
             assert stack.told("the venue agrees with the machine's new clock", "critical")
+            assert abs(stack.clock.step_ns()) < S
+        assert stack.verified()
 
 
 # --- the resolver ----------------------------------------------------------------------------------------

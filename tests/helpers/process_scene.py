@@ -37,7 +37,7 @@ SETS = (
     "strategy.fixed_size=0.02", "bars.kind=tick", "bars.ticks=1", "safety.protection_interval=50ms",
     "safety.max_order_value=100000 USDT", "quality.outlier_move=90 %", "risk.max_position=100 %",
     "risk.max_order=100 %", "risk.max_asset=100 %", "risk.max_heat=1000 %", "risk.max_open_risk=100 %",
-    "live.wind_down=5s",
+    "live.wind_down=5s", "panic.latency=1m",
 )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ class Scene:
                     assert self.process.poll() is None, self.said()
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            raise AssertionError(f"{what} did not come") from None
+            raise AssertionError(f"{what} did not come; said: {self.said()[-2000:]}") from None
 
     def guarding(self, patience=PATIENCE, dead_man_ns=0):
         """A guard at work on the process, in a task of this test; its journal in `g`."""
