@@ -340,16 +340,16 @@ async def test_platform_a_machine_that_slept_takes_the_time_that_the_venue_agree
     machine = Settable()
     async with exchange_of("perp", tmp_path) as stack:
         stack.clock = SteadyClock(machine)
-        async with stack.session() as live:
+        async with stack.session(sets=["live.reconcile_interval=1s"]) as live:
             await live.enter()
             machine.step = MINUTES_10
             await stack.fault("skew", {"face": "time"}, skew_ms=600_000)
-            live.wish = -1.0
-            await live.until(lambda: live.lots < 0 and live.lots == stack.lots, "trades after it", 60)
-            live.wish = None
-            assert stack.told("the venue agrees with the machine's new clock", "critical")
+            agreed = "the venue agrees with the machine's new clock"
+            await live.until(lambda: stack.told(agreed, "critical"), "the new time", 60)
             assert abs(stack.clock.step_ns()) < S
-        assert stack.verified()
+            now = stack.clock.now_ns()
+            await live.until(lambda: live.figures.reconciled_at > now, "signed answers", 60)
+        assert stack.lots == 0 and stack.verified()
 
 
 # --- the resolver ----------------------------------------------------------------------------------------
