@@ -5,7 +5,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
-for name in tick_backtest frames_to_decision gate safety_cost memory_and_start soak bars_sma exchange recovery stop_latency \
+for name in tick_backtest frames_to_decision gate safety_cost memory_and_start soak bars_sma exchange recovery \
+    stop_latency flag_to_refusal \
     patterns feature_matrix microstructure; do
     echo "== $name" >&2
     "$PYTHON" "benchmarks/$name.py" --save >/dev/null || echo "$name: parity failed or it did not run" >&2

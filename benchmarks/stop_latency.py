@@ -4,7 +4,9 @@
 
 1. `stop`: a live session (engine, desk, journal on disk, Binance adapter) has 100 limit orders resting at the
    served exchange, which runs in a process of its own. The stop file is written as `bot4 stop` writes it; the
-   time ends when the reply to the last cancel has come. `seen` is the part until the switch has risen.
+   time ends when the reply to the last cancel has come. `seen` is the part until the switch has risen, `left`
+   until the kill is on the disk and the request that cancels all goes to the venue: bot4's own share. What
+   follows is the venue: it cancels, answers, and sends the news of each order, on the same processors.
 2. `flag`: the kill latch of the hot plane is raised and an order is judged by the compiled gate, both from
    Python; and the byte of the switch is set and the desk's look at it is taken.
 
@@ -32,6 +34,7 @@ from numba import njit
 from bot4.app import config
 from bot4.app.commands.trade import open_venue
 from bot4.app.drill import LIFTED
+from bot4.app.switch import STOP_POLL_NS
 from bot4.app.trading import Surroundings, Task, trade, warm
 from bot4.engine import layout_nb as lay
 from bot4.engine.decide_nb import intent_nb
@@ -90,12 +93,14 @@ class Timed:
         self.cancels = 0
         self.begin = 0
         self.swept = 0.0
+        self.left = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._venue, name)
 
     async def cancel_all(self, symbol: str) -> None:
         """Pass on, and look at the clock."""
+        self.left = (time.perf_counter_ns() - self.begin) / 1e6
         await self._venue.cancel_all(symbol)
         self.answered = time.perf_counter_ns()
         self.swept = (self.answered - self.begin) / 1e6
@@ -131,7 +136,7 @@ async def one_stop(endpoint: str, folder: Path, orders: int) -> dict[str, Any]:
     clock, alarm = SystemClock(), FakeAlarm()
     stop_file = folder / "stop"
     stop_file.unlink(missing_ok=True)
-    switch = KillSwitch(stop_file, clock, alarm, max_missed=600)
+    switch = KillSwitch(stop_file, clock, alarm, poll_ns=STOP_POLL_NS, max_missed=600)
     venue: Any = Timed(open_venue("binance-usdm", endpoint, OWNER, LIFTED))
     shown: list[Any] = []
     risen: list[int] = []
@@ -162,6 +167,7 @@ async def one_stop(endpoint: str, folder: Path, orders: int) -> dict[str, Any]:
         switch.close()
     return {
         "seen_ms": (risen[0] - begin) / 1e6,
+        "left_ms": venue.left,
         "stop_ms": (venue.answered - begin) / 1e6,
         "all_cancelled_ms": venue.swept,
         "cancels": venue.cancels,
@@ -253,6 +259,7 @@ def main() -> int:
     stop = np.array([row["stop_ms"] for row in found])
     swept = np.array([row["all_cancelled_ms"] for row in found])
     folded = np.array([sum(row["shutdown_s"].values()) * 1e3 + row["seen_ms"] for row in found])
+    left = np.array([row["left_ms"] for row in found])
     seen = np.array([row["seen_ms"] for row in found])
     return finish(
         "stop_latency",
@@ -264,6 +271,7 @@ def main() -> int:
             "stop_to_last_answer_ms": shares(stop, 1),
             "stop_to_all_told_and_journalled_ms": shares(folded, 1),
             "of_which_until_the_switch_rose_ms": shares(seen, 1),
+            "of_which_until_the_request_left_ms": shares(left, 1),
             "flag": measured,
             "goals": GOALS,
             "each": found,

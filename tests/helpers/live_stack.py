@@ -269,6 +269,8 @@ class Stack:
         self.strategy = f"{folder / 'wish.py'}:Wish"
         self.job = self.switch = None
         self.marks = PartMarks(folder / "state", "account")
+        self.clock = SystemClock()
+        self.host = "127.0.0.1"
 
     # --- the other side ------------------------------------------------------------------
     @property
@@ -324,7 +326,7 @@ class Stack:
     # --- our side ---------------------------------------------------------------------------
     def adapter(self):
         wiring = Wiring(
-            clock=SystemClock(),
+            clock=self.clock,
             secrets=FakeSecrets(dict.fromkeys(("binance-spot", "binance-usdm"), ApiKey(KEY, SECRET))),
             folder=self.base,
             parsers=BinanceParsers(),
@@ -332,8 +334,8 @@ class Stack:
             patience=Patience(silent_s=5.0, frozen_s=5.0, backoff_base_s=0.02, backoff_most_s=0.2),
         )
         if self.kind == "perp":
-            return BinanceUsdm(served_usdm(self.server.port), wiring)
-        return BinanceSpot(served_spot(self.server.port), wiring)
+            return BinanceUsdm(served_usdm(self.server.port, self.host), wiring)
+        return BinanceSpot(served_spot(self.server.port, self.host), wiring)
 
     def settings(self, sets=()):
         return config.load(None, [*SETS, *sets, f"strategy.name={self.strategy}"])
@@ -349,7 +351,7 @@ class Stack:
         With `duration_ns` it ends by itself, when that is sooner.
         """
         live = Live(self)
-        clock = SystemClock()
+        clock = self.clock
         live.wish = None
         self.switch = KillSwitch(self.base / "stop", clock, self.alarm, max_missed=600)
         task = replace(self.task(adopt=adopt, sets=sets), duration_ns=duration_ns)

@@ -126,12 +126,27 @@ def test_intents_survive_a_restart_and_a_torn_line(tmp_path):
     registry = Intents(FileIntents(path), 100, 10)
     registry.claim([("k1", "c1"), ("k2", "c2")], 5)
     registry.done("c1", 6)
+    registry.flush()
     with path.open("ab") as out:
         out.write(b"12345678 [torn")
     again = Intents(FileIntents(path), 100, 10)
     assert again.pending() == [IntentRecord("k2", "c2", "pending", 5)]
     again.claim([("k3", "c3")], 7)
     assert [r.client_id for r in FileIntents(path).load()] == ["c1", "c2", "c1", "c3"]
+
+
+def test_ends_are_written_with_the_next_claim_and_a_lost_one_is_only_pending(tmp_path):
+    store = FakeIntents()
+    registry = Intents(store, 100, 10)
+    registry.claim([("k1", "c1"), ("k2", "c2")], 5)
+    for k in (1, 2):
+        registry.done(f"c{k}", 6)
+    assert len(store.records) == 2  # a hundred cancels wait for no write
+    assert {r.client_id for r in Intents(store, 100, 10).pending()} == {"c1", "c2"}  # a crash here
+    registry.claim([("k3", "c3")], 7)
+    assert [r.state for r in store.records] == ["pending", "pending", "done", "done", "pending"]
+    registry.flush()
+    assert len(store.records) == 5
 
 
 def test_damage_in_the_middle_is_an_error_with_its_line(tmp_path):

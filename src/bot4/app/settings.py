@@ -265,6 +265,38 @@ SETTINGS: tuple[Setting, ...] = (
         "breaker.error_rate", "fraction", "50 %", "rate of failed calls that does; tuned downwards", 0.05, 0.5
     ),
     _S(
+        "safety.watchdog",
+        "duration",
+        "30s",
+        "a loop that shows no life for so long raises the kill switch; more than safety.protection_interval",
+        10**8,
+        600 * 10**9,
+    ),
+    _S(
+        "safety.memory_soft",
+        "whole",
+        "2048",
+        "MiB of memory of a live run above which no new risk is taken (mode pause)",
+        64,
+        10**6,
+    ),
+    _S(
+        "safety.memory_hard",
+        "whole",
+        "4096",
+        "MiB of memory above which a live run ends in order; stops stay at the venue (S7)",
+        64,
+        10**6,
+    ),
+    _S(
+        "safety.disk_floor",
+        "whole",
+        "256",
+        "MiB free on the journal's disk below which a live run takes no new risk (mode pause)",
+        0,
+        10**9,
+    ),
+    _S(
         "quality.stale_after",
         "duration",
         "5s",

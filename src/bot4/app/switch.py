@@ -23,6 +23,7 @@ from bot4.app.config import Config, key_dir
 from bot4.app.trail import Trail
 from bot4.engine.trips import trip_text
 from bot4.model.codes_nb import MODE_REDUCE, R_OPERATOR
+from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.research.control import Operator
 from bot4.research.session import Session
@@ -34,6 +35,11 @@ from bot4.safety.marker import PartMarks
 from bot4.safety.panel import NoPanel, Panel, open_panel
 from bot4.safety.system_clock import SystemClock
 from bot4.storage.anchors import HourlyAnchor
+
+STOP_POLL_NS = 5_000_000
+"""How often the stop file is looked for: half of this is a part of every stop."""
+WATCHDOG_BEATS = 30
+"""The watchdog's time is so many beats."""
 
 
 @dataclass
@@ -80,6 +86,9 @@ class Controls:
         if self._session is None or self._operator is None:
             return
         self._operator.look()
+        while self.alarm.troubles:
+            note = {"what": "alarm channel", "text": self.alarm.troubles.popleft()}
+            self._session.journal.append(port.NOTE, {**note, "wall_ns": SystemClock().now_ns()})
         if self._anchor is not None:
             self._anchor.look(SystemClock().now_ns())
         mode = int(self._session.engine.safety.control[0]["mode"])
@@ -89,15 +98,26 @@ class Controls:
 
 
 @contextmanager
-def kill_switch(alarm: Alarm) -> Iterator[KillSwitch]:
-    """The switch of this process: stop file, signals, watchdog; its files are removed at the end."""
+def kill_switch(alarm: Alarm, watchdog_ns: int) -> Iterator[KillSwitch]:
+    """The switch of this process: stop file, signals, watchdog; its files are removed at the end.
+
+    The watchdog trips it when the loop has not beaten for `watchdog_ns`.
+    """
     folder = control_dir()
     folder.mkdir(parents=True, exist_ok=True)
     stop_file = folder / f"run-{os.getpid()}.stop"
     pid_file = folder / f"run-{os.getpid()}.pid"
     stop_file.unlink(missing_ok=True)
     heartbeat = HeartbeatFile(heartbeat_file(os.getpid()))
-    switch = KillSwitch(stop_file, SystemClock(), alarm, max_missed=30, heartbeat=heartbeat)
+    switch = KillSwitch(
+        stop_file,
+        SystemClock(),
+        alarm,
+        poll_ns=STOP_POLL_NS,
+        beat_ns=watchdog_ns // WATCHDOG_BEATS,
+        max_missed=WATCHDOG_BEATS,
+        heartbeat=heartbeat,
+    )
     pid_file.write_text(f"{os.getpid()}\n", encoding="utf-8")
     try:
         switch.start()
@@ -157,7 +177,7 @@ def controls(settings: Config, journal: Path) -> Iterator[Controls]:
     with ExitStack() as held:
         healthy = [True]
         alarm = held.enter_context(alarms(settings, lambda: healthy[0]))
-        switch = held.enter_context(kill_switch(alarm))
+        switch = held.enter_context(kill_switch(alarm, settings["safety.watchdog"]))
         switch.add_callback(lambda trip: healthy.__setitem__(0, False))
         inbox = held.enter_context(operator_inbox())
         panel = open_panel(settings["panel.profile"], switch.trip)

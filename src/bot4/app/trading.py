@@ -27,10 +27,11 @@ from bot4.ledger.ledger_nb import conserved_nb, equity_nb
 from bot4.live.agreement import balance_of
 from bot4.live.backfill import Backfill
 from bot4.live.breakers import Thresholds
+from bot4.live.machine import Room
 from bot4.live.recovery import Recovered, recover
 from bot4.live.session import Figures, LiveSession, Parts, Rhythm
 from bot4.live.watch import Watch
-from bot4.model.errors import ConfigError, SafetyError, StorageError
+from bot4.model.errors import ConfigError, OperatorError, SafetyError, StorageError
 from bot4.model.instrument import Instrument
 from bot4.model.times import NS, duration_ns
 from bot4.ports import journal as port
@@ -53,6 +54,7 @@ from bot4.research.session import (
 )
 from bot4.safety.killswitch import KillSwitch
 from bot4.safety.panic import Limits
+from bot4.safety.system_clock import SteadyClock
 from bot4.storage.anchors import HourlyAnchor
 from bot4.storage.intents import FileIntents
 from bot4.storage.journal import FileJournal, JournalReader
@@ -399,6 +401,11 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
             control=around.control,
             watch=watch,
             backfill=backfill,
+            owner=settings["live.owner"],
+            room=Room(
+                settings["safety.memory_soft"], settings["safety.memory_hard"], settings["safety.disk_floor"]
+            ),
+            steady=around.clock if isinstance(around.clock, SteadyClock) else None,
         )
     )
     begin = around.clock.monotonic_ns()
@@ -414,6 +421,10 @@ async def _run(venue: Venue, task: Task, around: Surroundings, started: Started)
     }
     document = session.end(driver.now, seconds, extra)
     anchor.now(around.clock.now_ns())
+    if live.forced:
+        forced = OperatorError(f"the run has ended by itself: {live.forced}; its stops are at the venue")
+        forced.document = document
+        raise forced
     return document
 
 

@@ -550,7 +550,12 @@ class Desk:
                 self._look_at_cover(lane)
                 if lane.strays:
                     self._compare_soon.set()
+            self._intents.flush()
             self._tell_news()
+
+    def close(self) -> None:
+        """Write down what has ended; after `run` is over. StorageError when that fails."""
+        self._intents.flush()
 
     def _look_at_cover(self, lane: Lane) -> None:
         now = self._clock.monotonic_ns()

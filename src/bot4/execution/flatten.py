@@ -72,10 +72,11 @@ class Flattener:
             except VenueError as error:
                 self._note({"what": "cancel failed", "symbol": symbol, "error": str(error)})
         for position in left.positions:
-            await self._close(position)
+            await self.close(position)
         return left
 
-    async def _close(self, position: PositionReport) -> None:
+    async def close(self, position: PositionReport) -> None:
+        """Close one position, as the venue has just reported it; what came of it is noted, never raised."""
         rule = self._rules.get(position.symbol)
         said = {"symbol": position.symbol, "quantity": f"{position.quantity:f}"}
         if rule is None:

@@ -3,6 +3,9 @@
 A crash between writing and sending leaves a pending record: after the restart the order is looked up, never
 sent again unseen. A crash before writing leaves nothing: then nothing was sent. Records live for 24 hours and
 at most `limit` of them are kept, the least recently used going first; a pending one is never forgotten.
+
+That an order has ended is written with the next claim or `flush`, whichever comes first: a hundred cancels
+must not wait for a hundred writes. An end that a crash loses leaves a pending record: it is only asked about.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ class Intents:
         self._known: OrderedDict[str, IntentRecord] = OrderedDict()
         self._by_client: dict[str, str] = {}
         self._written = 0
+        self._ended: list[IntentRecord] = []  # not written yet
         for record in store.load():
             self._keep(record)
             self._written += 1
@@ -68,7 +72,8 @@ class Intents:
             answers.append(Claim(True, client_id, True))
         if fresh:
             self._make_room(now)
-            self._write(fresh)
+            self._ended, ended = [], self._ended
+            self._write([*ended, *fresh])
         return answers
 
     def find(self, client_id: str) -> IntentRecord | None:
@@ -85,13 +90,19 @@ class Intents:
             self._write([placed])
 
     def done(self, client_id: str, now: int) -> None:
-        """The order has ended; its record may be forgotten after the time to live."""
+        """The order has ended; its record may be forgotten after the time to live. Durable after `flush`."""
         record = self.find(client_id)
         if record is None or record.state == "done":
             return
         ended = replace(record, state="done", ts=now)
         self._keep(ended)
-        self._write([ended])
+        self._ended.append(ended)
+
+    def flush(self) -> None:
+        """Write the ends that are not written yet; StorageError when that fails."""
+        if self._ended:
+            self._ended, ended = [], self._ended
+            self._write(ended)
 
     def pending(self) -> list[IntentRecord]:
         """What may be at the venue: to be looked up after a restart."""

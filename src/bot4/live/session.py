@@ -31,8 +31,10 @@ from bot4.live.agreement import Agreement, compare
 from bot4.live.backfill import Backfill
 from bot4.live.cascade import Step, Taken, at_once, go_down, nothing
 from bot4.live.chores import keep_dead_man, keep_rules
+from bot4.live.machine import Machine, Room, keep_time
 from bot4.live.recovery import FILLS_KEPT, Recovered, epoch_of
 from bot4.live.snapshots import write_snapshot
+from bot4.live.stranded import Wreck, make_safe
 from bot4.live.watch import Watch
 from bot4.model.codes_nb import (
     EV_CASH,
@@ -55,7 +57,7 @@ from bot4.model.codes_nb import (
     STATUS_CROSSED,
     STATUS_DISCONNECTED,
 )
-from bot4.model.errors import SafetyError
+from bot4.model.errors import OperatorError, SafetyError
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.names import reason as reason_word
 from bot4.ports import journal as journal_port
@@ -63,6 +65,7 @@ from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.venue import Venue, VenueError
 from bot4.safety.killswitch import KillSwitch
+from bot4.safety.system_clock import SteadyClock
 from bot4.storage.journal import FileJournal
 
 LOOK_S = 0.02
@@ -131,6 +134,9 @@ class Parts:
     control: Callable[[], None]  # looks for commands of the operator
     watch: Watch
     backfill: Backfill
+    owner: str  # whose orders these are, in each client id
+    room: Room  # what the run may use of the machine
+    steady: SteadyClock | None  # the clock, where it is the run's own and the machine's may be set
 
 
 class LiveSession:
@@ -156,6 +162,8 @@ class LiveSession:
         self._agreed = False  # ledger and venue have agreed once: the start is over
         self._lost_lease = False
         self._resync_due = np.zeros(len(self._symbols), np.int64)
+        self.forced = ""  # why the machine made the run end
+        self._machine = Machine(parts.room, parts.journal.folder, self._pause, parts.alarm, self._note)
         self._since = parts.driver.now  # the journal's last instant: trades since then may be news
 
     # --- the run -----------------------------------------------------------------------------------------
@@ -189,14 +197,35 @@ class LiveSession:
                 for task in work:
                     task.cancel()
         except* Exception as errors:  # noqa: BLE001 - raised again, as the one error it is
-            raise _first(errors) from None
+            raise await self._stranded(_first(errors)) from None
         self._p.switch.rest()
+        self._p.desk.close()
         self.snapshot()
         return why
 
+    async def _stranded(self, error: BaseException) -> BaseException:
+        """Nothing can be journalled or folded any more: make the venue safe without it; the error to raise.
+
+        A start that fails before it has compared with the venue has sent nothing, and sends nothing.
+        """
+        p = self._p
+        if self._compared:
+            p.alarm.tell("critical", f"the run cannot go on: {error!s:.300}; no new orders are sent")
+            wreck = Wreck(self._engine.orders.table, self._symbols, p.owner, p.epochs)
+            killed, within = p.switch.latched, p.rhythm.wind_down_ns
+            await make_safe(wreck, p.venue, p.clock, p.alarm, within, killed=killed)
+        if isinstance(error, MemoryError):
+            return OperatorError("out of memory; give the machine more, or trade fewer instruments")
+        return error
+
     def _chores(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         p, rhythm = self._p, self._p.rhythm
-        chores = [("rules", keep_rules(p.venue, p.desk, rhythm.rules_ns))]
+        chores = [
+            ("rules", keep_rules(p.venue, p.desk, rhythm.rules_ns)),
+            ("machine", self._machine.keep()),
+        ]
+        if p.steady is not None:
+            chores.append(("time", keep_time(p.steady, p.venue, p.alarm, self._note)))
         if rhythm.dead_man_ns:
             chores.append(("dead man", keep_dead_man(p.venue, self._symbols, rhythm.dead_man_ns, p.alarm)))
         return chores
@@ -245,6 +274,9 @@ class LiveSession:
         while True:
             if p.switch.latched:
                 return "kill switch"
+            if self._machine.spent:
+                self.forced = self._machine.spent
+                return self.forced
             p.control()
             self.hand_over()
             now = p.clock.monotonic_ns()
@@ -274,7 +306,7 @@ class LiveSession:
         killed = why == "kill switch"
         sweep: list[asyncio.Task[None]] = []
         steps = [
-            Step("stop new orders", self._kill if killed else self._pause, at_once, whole),
+            Step("stop new orders", self._kill if killed else partial(self._pause, R_END), at_once, whole),
             Step("cancel", self.hand_over, lambda: not self._working(risk=True), whole // 3),
         ]
         if killed:
@@ -302,14 +334,14 @@ class LiveSession:
         self._p.driver.kill(cause.reason if cause is not None else R_END)
         self._p.desk.stop_risk()
 
-    def _pause(self) -> None:
+    def _pause(self, reason: int) -> None:
         """No new risk until the next start; a mode that refuses it already stays, with its reason."""
         if int(self._engine.safety.control[0]["mode"]) == MODE_NORMAL:
-            self._p.driver.mode(MODE_PAUSE, R_END)
+            self._p.driver.mode(MODE_PAUSE, reason)
 
     def _note(self, record: dict[str, Any]) -> None:
+        """A record that nothing waits for: durable with the next commit, `snapshot` at the latest."""
         self._p.journal.append(journal_port.NOTE, {**record, "engine_ns": self._p.driver.now})
-        self._p.journal.commit()
 
     def _working(self, *, risk: bool) -> bool:
         """Whether orders work still: those that can raise risk, or any."""

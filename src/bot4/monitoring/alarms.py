@@ -3,7 +3,9 @@
 `AlarmHub.tell` only puts the message into a bounded queue, so that nothing on a safety path ever waits for
 a mail server. The thread sends it to the first tier. The second tier gets a critical alarm too when every
 channel of the first failed, or when nobody acknowledged it in time. The same text is sent once per
-`quiet_ns`; how often it came meanwhile is told with the next one. A failing channel never stops the others.
+`quiet_ns`; how often it came meanwhile is told with the next one. A channel that fails or hangs never stops
+the others: what it did not deliver waits for it, in a bounded queue, and is tried again at growing
+intervals. That it fails, and that it delivers again, is told once each to `trouble`.
 
 Channels are named by their kind alone (`mailto`, `slack`): their addresses hold secrets.
 """
@@ -30,6 +32,10 @@ _ABOUT = ("service_url", "setup_url", "app_url", "image_url")
 """Fields of an apprise plugin that tell people about the service; no message goes there."""
 MOST_WAITING = 256
 KEPT = 512
+ANSWER_S = 15.0
+"""A channel that has not delivered by then is taken to hang."""
+AGAIN_NS = 5 * SECOND
+AGAIN_MOST_NS = 300 * SECOND
 
 
 class Channel(Protocol):
@@ -115,6 +121,64 @@ def channels_of(file: Path) -> list[list[Channel]]:
     return tiers
 
 
+class Line:
+    """A channel, what it has still to deliver, and when it is tried again. Used by one thread."""
+
+    def __init__(self, channel: Channel, answer_s: float) -> None:
+        self.name = channel.name
+        self.waiting: deque[tuple[Told, str]] = deque()
+        self.dropped = 0
+        self._channel = channel
+        self._answer_s = answer_s
+        self._sending: threading.Thread | None = None
+        self._tries = 0
+        self._due = 0
+
+    def hosts(self) -> list[str]:
+        """Where the channel is known to connect to."""
+        return self._channel.hosts()
+
+    def due(self, now: int) -> bool:
+        """Whether something waits, and may be tried."""
+        return bool(self.waiting) and now >= self._due
+
+    def send(self, level: Level, text: str) -> None:
+        """Deliver, or raise; a channel that hangs is left to itself after `answer_s`."""
+        if self._sending is not None and self._sending.is_alive():
+            raise DeliveryFailed(f"channel {self.name} hangs in an earlier message")
+        failed: list[Exception] = []
+
+        def deliver() -> None:
+            try:
+                self._channel.send(level, text)
+            except Exception as error:  # noqa: BLE001 - raised again, by who waits for this thread
+                failed.append(error)
+
+        self._sending = threading.Thread(target=deliver, name=f"bot4-alarm-{self.name}", daemon=True)
+        self._sending.start()
+        self._sending.join(self._answer_s)
+        if self._sending.is_alive():
+            raise DeliveryFailed(f"channel {self.name} did not answer in {self._answer_s:g} s")
+        if failed:
+            raise failed[0]
+
+    def keep(self, told: Told, text: str) -> None:
+        """Let a message wait; when there are too many the oldest that is not critical gives way."""
+        if len(self.waiting) >= MOST_WAITING:
+            self.dropped += 1
+            self.waiting.remove(next((m for m in self.waiting if m[0].level != "critical"), self.waiting[0]))
+        self.waiting.append((told, text))
+
+    def later(self, now: int) -> None:
+        """It failed: wait 5 s, 10 s, 20 s, ... 5 min before the next try."""
+        self._due = now + min(AGAIN_NS * 2**self._tries, AGAIN_MOST_NS)
+        self._tries = min(self._tries + 1, 20)
+
+    def well(self) -> None:
+        """It delivered."""
+        self._tries = self._due = 0
+
+
 @dataclass
 class Told:
     """An alarm and what became of it."""
@@ -129,7 +193,10 @@ class Told:
 
 
 class AlarmHub:
-    """An Alarm (the port) over tiers of channels."""
+    """An Alarm (the port) over tiers of channels.
+
+    `trouble` hears when a channel does not deliver, and when it does again, from the hub's thread.
+    """
 
     def __init__(
         self,
@@ -138,8 +205,11 @@ class AlarmHub:
         *,
         quiet_ns: int = 60 * SECOND,
         escalate_ns: int = 300 * SECOND,
+        answer_s: float = ANSWER_S,
+        trouble: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._tiers = [list(tier) for tier in tiers]
+        self._tiers = [[Line(channel, answer_s) for channel in tier] for tier in tiers]
+        self._trouble = trouble
         self._clock = clock
         self._quiet_ns = quiet_ns
         self._escalate_ns = escalate_ns
@@ -191,6 +261,9 @@ class AlarmHub:
             level, text = self._waiting.popleft()
             self._one(level, text)
         now = self._clock.monotonic_ns()
+        for tier in self._tiers:
+            for line in tier:
+                self._again(line, now)
         for told in list(self.told):
             late = now - told.ts >= self._escalate_ns
             if told.level == "critical" and late and not (told.acknowledged or told.escalated):
@@ -224,13 +297,33 @@ class AlarmHub:
         self._send(told, 1, f"{told.text} (escalated: {why})")
 
     def _send(self, told: Told, tier: int, text: str) -> None:
-        for channel in self._tiers[tier] if tier < len(self._tiers) else ():
-            try:
-                channel.send(told.level, text)
-            except Exception:  # noqa: BLE001 - one broken channel must not silence the others; it is counted
-                told.failed.append(channel.name)
-            else:
-                told.delivered.append(channel.name)
+        for line in self._tiers[tier] if tier < len(self._tiers) else ():
+            if line.waiting or not self._delivered(line, told, text):
+                told.failed.append(line.name)
+                line.keep(told, text)
+
+    def _again(self, line: Line, now: int) -> None:
+        """Try what waits for a channel that failed, oldest first, until it fails again."""
+        while line.due(now) and self._delivered(line, *line.waiting[0]):
+            line.waiting.popleft()
+            if not line.waiting:
+                lost = f"; {line.dropped} older messages were dropped" if line.dropped else ""
+                line.dropped = 0
+                self._trouble(f"alarm channel {line.name} delivers again{lost}")
+
+    def _delivered(self, line: Line, told: Told, text: str) -> bool:
+        try:
+            line.send(told.level, text)
+        except Exception as error:  # noqa: BLE001 - one broken channel must not silence the others; it is told
+            if not line.waiting:
+                # of an error of the channel's library no more than its kind: its text may hold the address
+                why = str(error) if isinstance(error, DeliveryFailed) else type(error).__name__
+                self._trouble(f"alarm channel {line.name} does not deliver ({why}); it is tried again")
+            line.later(self._clock.monotonic_ns())
+            return False
+        told.delivered.append(line.name)
+        line.well()
+        return True
 
 
 class Heartbeat:

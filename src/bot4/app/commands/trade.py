@@ -27,6 +27,7 @@ from bot4.live.session import Figures
 from bot4.model.errors import ConfigError
 from bot4.model.times import NS, duration_ns
 from bot4.ports.alarm import Alarm
+from bot4.ports.clock import Clock
 from bot4.ports.secrets import ApiKey, FakeSecrets
 from bot4.ports.venue import Throttled
 from bot4.research.closes import last_close, published, until
@@ -35,7 +36,7 @@ from bot4.research.metrics import summary_metrics
 from bot4.research.session import Session, choose, load
 from bot4.safety.killswitch import Trip
 from bot4.safety.marker import KillMarker, PartMarks, account_name
-from bot4.safety.system_clock import SystemClock
+from bot4.safety.system_clock import SteadyClock, SystemClock
 from bot4.storage.lease import FileLease
 from bot4.venues.binance.endpoints import WEIGHT, polls, served_spot, served_usdm
 from bot4.venues.binance.face import Wiring
@@ -102,10 +103,12 @@ def mark_on_kill(marker: KillMarker, alarm: Alarm) -> Callable[[Trip], None]:
     return mark
 
 
-def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = ()) -> Adapter:
+def open_venue(
+    venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] = (), clock: Clock | None = None
+) -> Adapter:
     """The adapter for `venue` at an endpoint of this machine; its practice account is named after `owner`.
 
-    `limits` where the exchange does not have those that Binance documents.
+    `limits` where the exchange does not have those that Binance documents; `clock`: by default the machine's.
     """
     name = venue_name(venue)
     host, port = port_of(endpoint)
@@ -113,7 +116,7 @@ def open_venue(venue: str, endpoint: str, owner: str, limits: tuple[Limit, ...] 
     folder.mkdir(parents=True, exist_ok=True)
     key = ApiKey(practice_key(owner), "practice")
     wiring = Wiring(
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         secrets=FakeSecrets(dict.fromkeys(VENUES, key)),
         folder=folder,
         parsers=BinanceParsers(),
@@ -244,7 +247,8 @@ def trade_here(
     folder = bootstrap.journal_folder(out, "live")
     marker = marker_of(venue, endpoint, settings["live.owner"])
     marker.require()
-    there = open_venue(venue, endpoint, settings["live.owner"])
+    clock = SteadyClock(SystemClock())
+    there = open_venue(venue, endpoint, settings["live.owner"], clock=clock)
     perp = there.capabilities.market == "perp"
     named = tuple(symbols) or ("BTC-USDT-PERP" if perp else "BTC-USDT",)
     pace, weight = pace_of(there, len(named), settings)
@@ -265,7 +269,7 @@ def trade_here(
         control.marks = parts_of(marker)
         screen = Screen(view, control.board, chosen.spec, None if duration is None else duration / 1e9)
         around = Surroundings(
-            SystemClock(),
+            clock,
             control.alarm,
             control.switch,
             screen.show,

@@ -178,8 +178,13 @@ class BinanceUsdm(Face):
     async def cancel_all(self, symbol: str) -> None:
         """Cancel all orders on `symbol`, in the book and waiting."""
         params = {"symbol": self._wire(symbol, command=True)}
-        for name in ("cancel_all", "algo_cancel_all"):
-            await self.rest.ask(self.table[name], params, urgent=True)
+        # side by side: behind the first answer comes the news of every order it cancelled
+        both = [
+            self.rest.ask(self.table[name], params, urgent=True) for name in ("cancel_all", "algo_cancel_all")
+        ]
+        for failed in await asyncio.gather(*both, return_exceptions=True):
+            if isinstance(failed, BaseException):
+                raise failed
 
     async def order(self, symbol: str, client_id: str) -> OrderReport:
         """Look an order up, in the book first unless it is known to wait."""
