@@ -13,13 +13,13 @@ from bot4.engine.intake_table import BAD, KLINE, decimals, pick_columns, read_ta
 from bot4.engine.intake_text import Progress
 from bot4.kernels.records import records
 from bot4.market.book import new_book
-from bot4.market.grid import infer_step, plain_step
+from bot4.market.grid import infer_step
 from bot4.model import codes_nb as c
 from bot4.model.errors import DataError
 from bot4.model.events import EVENT_DTYPE, RATE_SCALE
 from bot4.model.instrument import Instrument
 from bot4.model.times import duration_ns, duration_text
-from bot4.model.values import I64_MAX
+from bot4.model.values import I64_MAX, plain_step
 from bot4.quality.checks import counts as quality_counts
 from bot4.quality.checks import new_quality
 from bot4.quality.checks_nb import QualityParams

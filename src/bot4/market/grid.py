@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from bot4.model.values import plain_step
+
 FEW = 1000
 
 
@@ -27,11 +29,6 @@ def infer_step(unit: Decimal, values: int) -> Decimal:
             if digits % factor == 0:
                 return plain_step(Decimal(factor).scaleb(exp))
     return plain_step(Decimal(1).scaleb(exp))
-
-
-def plain_step(step: Decimal) -> Decimal:
-    """The same step without exponent notation: 1E+1 becomes 10."""
-    return Decimal(f"{step.normalize():f}")
 
 
 def symbol_parts(symbol: str) -> tuple[str, str]:

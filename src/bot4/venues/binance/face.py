@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from bot4.ports.venue import (
 )
 from bot4.venues.binance.endpoints import CONNECTIONS, Endpoint, Hosts
 from bot4.venues.binance.market_feed import FeedPlan, Lane, MarketFeed, Patience
-from bot4.venues.binance.orders import MS, trade_of
+from bot4.venues.binance.orders import MS, side_of, trade_of
 from bot4.venues.binance.private_feed import PrivateFeed, PrivatePlan
 from bot4.venues.binance.rest import Measures, Rest, Timing
 from bot4.venues.binance.rules import Listing
@@ -164,6 +164,34 @@ class Face(ABC):
         if len(self._client_ids) > KNOWN_ORDERS:
             self._client_ids.popitem(last=False)
 
+    def _asked(
+        self,
+        endpoint: Endpoint,
+        reply: OrderReply,
+        wire: str,
+        *,
+        client_id: str = "",
+        number: str = "",
+        order: ApprovedOrder | None = None,
+    ) -> OrderReply:
+        """`reply`, when it is of the order that `endpoint` was asked about; else nothing is known."""
+        told = reply.orig_client_order_id or reply.client_order_id
+        wrong = reply.symbol != wire or (client_id and told != client_id)
+        wrong = wrong or (number and str(reply.order_id) != number)
+        if order is not None and not wrong:
+            intent = order.intent
+            wrong = side_of(reply.side) != intent.side or reply.orig_qty != intent.quantity.to_decimal()
+        if wrong:
+            raise self.rest.strange(
+                endpoint, f"the answer is of another order ({reply.symbol[:40]} {told[:40]})"
+            )
+        return reply
+
+    def _all_of(self, endpoint: Endpoint, symbols: Iterable[str], wire: str | None) -> None:
+        """The rows of an answer are of the symbol that was asked for, when one was."""
+        if wire is not None and any(symbol != wire for symbol in symbols):
+            raise self.rest.strange(endpoint, f"the answer is not of {wire} alone")
+
     def _known(self, report: OrderReport) -> OrderReport:
         self._remember(report.venue_id, report.client_id)
         return report
@@ -223,13 +251,17 @@ class Face(ABC):
         replies = await self._first_trades(wire, since_ms)
         page = replies
         while len(page) >= PAGE:
-            page = await self._trades_page({"symbol": wire, "fromId": page[-1].id + 1})
+            first = page[-1].id + 1
+            page = await self._trades_page({"symbol": wire, "fromId": first})
+            if page and page[0].id < first:
+                raise self.rest.strange(self.table["trades"], f"trade {page[0].id}, asked from {first} on")
             replies += page
         wanted = [r for r in replies if r.time >= since_ms]
         return [trade_of(r, symbol, await self._owner(wire, str(r.order_id))) for r in wanted]
 
     async def _trades_page(self, params: dict[str, object]) -> list[TradeReply]:
         page = await self.rest.get(list[TradeReply], self.table["trades"], {**params, "limit": PAGE})
+        self._all_of(self.table["trades"], (reply.symbol for reply in page), str(params["symbol"]))
         return sorted(page, key=lambda reply: reply.id)
 
     async def _first_trades(self, wire: str, since_ms: int) -> list[TradeReply]:
@@ -255,5 +287,6 @@ class Face(ABC):
                 )
             except NotFound:
                 return ""
+            reply = self._asked(self.table["order"], reply, wire, number=venue_id)
             self._remember(venue_id, reply.client_order_id)
         return self._client_ids[venue_id]
