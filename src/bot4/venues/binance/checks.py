@@ -19,6 +19,7 @@ T = TypeVar("T")
 FIRST_MS = 1_483_228_800_000  # 2017: before it the venue was not
 LAST_MS = 9_000_000_000_000  # 2255: beyond it nanoseconds do not fit 64 bits
 MOST = 2**63
+LARGEST = Decimal(10) ** 20
 _KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 SIDES = ("BUY", "SELL")
 STATES: dict[str, OrderState] = {
@@ -53,6 +54,8 @@ def read(body: bytes | str, kind: type[T]) -> T:
     Numbers may come as text and text as numbers: the venue does both.
     """
     try:
+        if isinstance(body, bytes) and not body.isascii():
+            body.decode()  # of what it skips msgspec does not look at the encoding
         return msgspec.json.decode(body, type=kind, strict=False)
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(f"{type(error).__name__} in the text") from None
@@ -102,6 +105,12 @@ def filled(executed: Decimal, ordered: Decimal) -> None:
     """No more is filled than was ordered."""
     if executed > ordered:
         raise ValueError(f"{executed} filled of {ordered}")
+
+
+def mean(worth: Decimal | None, quantity: Decimal) -> None:
+    """What was paid for `quantity` makes a price."""
+    if worth is not None and quantity and worth >= quantity * LARGEST:
+        raise ValueError(f"{worth} for {quantity} makes no price")
 
 
 def trade(number: int, quantity: Decimal, price: Decimal, executed: Decimal) -> None:

@@ -207,7 +207,7 @@ class MarketFeed:
         try:
             mark = read(data[start + 7 : -1], MarkPrice)
             ticks = steps_down(mark.p, lane.instrument.tick, "mark")
-            if mark.s != lane.wire or not mark.T:
+            if mark.s != lane.wire or not mark.T or ticks <= 0:
                 return
         except (msgspec.MsgspecError, InstrumentError):
             return  # a mark is no book: the next one comes within seconds

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -107,17 +108,16 @@ class Rest:
     ) -> bytes:
         """Send a request and give the body; `VenueError` by what is known of its effect."""
         try:
-            return await self._once(endpoint, params or {}, urgent)
+            try:
+                return await self._once(endpoint, params or {}, urgent)
+            except VenueUnreachable as error:
+                if error.code != -1021:
+                    raise
+                return await self._once(endpoint, params or {}, urgent)
         except NotSent as error:
-            if isinstance(error, Throttled):
-                raise
-            if endpoint.command:
+            if endpoint.command or isinstance(error, Throttled):
                 raise
             raise VenueUnreachable(str(error), error.reason, error.code) from None
-        except VenueUnreachable as error:
-            if error.code != -1021:
-                raise
-            return await self._once(endpoint, params or {}, urgent)
 
     async def get(
         self,
@@ -223,9 +223,10 @@ class Rest:
         if isinstance(error, Throttled):
             if answer.code != -1015:
                 limiter.block(error.wait_ns, hard=reply.status == 418)
-        elif meaning == "clock":
+        elif meaning == "clock" and endpoint.access == "signed":
             self._m.sync.forget()
-            await self.measure()
+            with suppress(VenueError):  # unmeasured, nothing signed goes out; the refusal stands
+                await self.measure()
         if endpoint.command and not answer.code and _tells_of_order(body):
             error = self.strange(endpoint, f"HTTP {reply.status} with an order")
         self._tell_health(began, ok=not isinstance(error, OutcomeUnknown) and answer.status < 500)
@@ -263,4 +264,4 @@ def _answer(venue: str, reply: aiohttp.ClientResponse, body: bytes) -> Answer:
     except msgspec.MsgspecError:
         failure = Failure(0, body[:120].decode("utf-8", "replace"))
     wait = min(_count(reply.headers.get("Retry-After", "")) or 0, LONGEST_WAIT_S)
-    return Answer(reply.status, failure.code, failure.msg, wait * 10**9, venue)
+    return Answer(reply.status, failure.code, str(failure.msg)[:400], wait * 10**9, venue)

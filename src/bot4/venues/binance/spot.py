@@ -254,7 +254,7 @@ class BinanceSpot(Face):
             filled=told.z,
             price=positive(told.p),
             stop_price=positive(told.P),
-            average=told.Z / told.z if told.z else None,
+            average=positive(told.Z / told.z) if told.z else None,
             reduce_only=False,
             ts_venue=told.T * MS,
             reason=reason,

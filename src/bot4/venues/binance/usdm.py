@@ -278,7 +278,7 @@ class BinanceUsdm(Face):
         asked = self.sync.venue_ns()
         reply, rows, mode = await asyncio.gather(
             self.rest.get(UsdmAccount, self.table["account"]),
-            self.rest.get(list[PositionReply], self.table["positions"]),
+            self._holdings({}),
             self.rest.get(HedgeMode, self.table["hedge"]),
         )
         return AccountReport(
@@ -293,6 +293,13 @@ class BinanceUsdm(Face):
             can_trade=reply.can_trade,
             can_withdraw=reply.can_withdraw,
         )
+
+    async def _holdings(self, params: dict[str, object]) -> list[PositionReply]:
+        """Rows of positionRisk, each position once: a row told twice would count twice."""
+        rows = await self.rest.get(list[PositionReply], self.table["positions"], params)
+        if len({(row.symbol, row.position_side) for row in rows}) != len(rows):
+            raise self.rest.strange(self.table["positions"], "a position is told twice")
+        return rows
 
     def _position(self, row: PositionReply) -> PositionReport:
         return PositionReport(
@@ -311,7 +318,7 @@ class BinanceUsdm(Face):
         kind = "ISOLATED" if mode == "isolated" else "CROSSED"
         await self.rest.do(self.table["margin_type"], {"symbol": wire, "marginType": kind}, urgent=True)
         await self.rest.do(self.table["leverage"], {"symbol": wire, "leverage": leverage}, urgent=True)
-        rows = await self.rest.get(list[PositionReply], self.table["positions"], {"symbol": wire})
+        rows = await self._holdings({"symbol": wire})
         found = next((self._position(row) for row in rows if row.symbol == wire), None)
         if found is None or found.leverage != leverage or found.margin_mode != mode:
             shown = "nothing" if found is None else f"{found.leverage}x {found.margin_mode}"

@@ -23,7 +23,7 @@ class Failure(msgspec.Struct):
     """The body of a refusal; code 0 where it tells none."""
 
     code: int = 0
-    msg: str = ""
+    msg: Any = ""  # a code counts, whatever stands beside it
 
 
 class Done(msgspec.Struct):
@@ -155,7 +155,7 @@ class OrderReply(msgspec.Struct, rename="camel"):
     side: str
     orig_qty: Decimal
     executed_qty: Decimal
-    price: Decimal = ZERO
+    price: Decimal
     orig_client_order_id: str = ""
     order_list_id: int = -1
     cummulative_quote_qty: Decimal | None = None
@@ -183,6 +183,7 @@ class OrderReply(msgspec.Struct, rename="camel"):
             stopPrice=self.stop_price,
         )
         checks.filled(self.executed_qty, self.orig_qty)
+        checks.mean(self.cummulative_quote_qty, self.executed_qty)
         checks.times(self.time, self.update_time, self.transact_time)
 
 
@@ -371,6 +372,7 @@ class SpotReport(msgspec.Struct):
         checks.amounts(q=self.q, p=self.p, P=self.P, z=self.z, l=self.l, L=self.L, Z=self.Z)
         checks.signed(n=self.n)
         checks.filled(self.z, self.q)
+        checks.mean(self.Z, self.z)
         checks.times(self.E, self.T)
         if self.x == "TRADE":
             checks.trade(self.t, self.l, self.L, self.z)
