@@ -30,7 +30,7 @@ from bot4.model import codes_nb as c
 from bot4.model.errors import DataError
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.instrument import Instrument
-from bot4.model.values import I64_MAX, plain_step
+from bot4.model.values import I64_MAX, decimal_amount, plain_step
 from bot4.quality.checks import counts as quality_counts
 from bot4.quality.checks import new_quality
 from bot4.quality.checks_nb import QualityParams
@@ -155,7 +155,7 @@ def _instrument(venue: str, symbol: str, grid: tuple[Decimal, Decimal], parsed: 
     tick, lot = _step(grid[0], parsed.values), _step(grid[1], parsed.values)
     least = Decimal(0)
     for unit, exp in parsed.trade_lots:
-        step = Decimal(unit).scaleb(-exp)
+        step = decimal_amount(unit, exp)
         least = step if least == 0 else min(least, step)
     least = max(lot, infer_step(least, 0)) if least > 0 else lot
     if least % lot:

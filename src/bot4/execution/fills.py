@@ -78,7 +78,7 @@ class TradeBook:
         self.holding = Holding()
         self.duplicates = 0
         self._unit = unit_of(money_exp)
-        self._mult = steps_of(instrument.grid, self._unit, "tick x lot in money units")
+        self._mult = instrument.money_mult(money_exp)
         self._keep = keep
         self._price_of = price_of
         self._taker_fee = taker_fee

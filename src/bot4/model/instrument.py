@@ -84,6 +84,10 @@ class Instrument:
         """Decimal places that hold one tick x one lot exactly."""
         return places(self.grid)
 
+    def money_mult(self, money_exp: int) -> int:
+        """Money units of 10**-`money_exp` in one tick x one lot; InstrumentError when they cannot hold it."""
+        return steps_of(self.grid, unit_of(money_exp), "tick x lot in money units")
+
     def record(self, money_exp: int, maker: Rate, taker: Rate, bar_ns: int) -> np.ndarray[Any, Any]:
         """One row of INSTRUMENT_DTYPE for the hot plane; `money_exp` is the account's."""
         row = np.zeros(1, INSTRUMENT_DTYPE)
@@ -92,7 +96,7 @@ class Instrument:
         r["min_qty"] = steps_of(self.min_qty, self.lot, "min_qty")
         r["max_qty"] = min(I64_MAX >> 1, steps_of(self.max_qty, self.lot, "max_qty"))
         r["min_notional"] = steps_up(self.min_notional, unit, "min_notional")
-        r["money_mult"] = steps_of(self.grid, unit, "tick x lot in money units")
+        r["money_mult"] = self.money_mult(money_exp)
         r["tick_size"] = float(self.tick)
         r["lot_size"] = float(self.lot * self.contract)
         r["maker_fee"] = maker.e8

@@ -243,6 +243,11 @@ class Rate:
         return cls(steps_of(value, unit_of(RATE_EXP), "rate"))
 
     @classmethod
+    def of_float(cls, fraction: float) -> Rate:
+        """The rate nearest to a float, as settings hold it."""
+        return cls.near(exact_float(fraction, "rate"))
+
+    @classmethod
     def near(cls, value: object, what: str = "rate") -> Rate:
         """The nearest rate; what a venue tells with more digits is not known to more than 1e-8 here."""
         return cls(steps_near(value, unit_of(RATE_EXP), what))

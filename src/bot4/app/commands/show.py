@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from bot4.execution.views import Views
 from bot4.model import names
 from bot4.model.codes_nb import ACT_NEW
 from bot4.model.errors import ConfigError
-from bot4.model.values import plain
+from bot4.model.values import decimal_amount, plain
 from bot4.ports import journal as port
 from bot4.storage.journal import JournalReader
 
@@ -25,7 +24,7 @@ MOST_ORDERS = 50
 def views_of(journal: Path) -> tuple[Plan, Views]:
     """The plan and the projections of a journal."""
     plan = Plan.from_json(JournalReader(journal).meta()["plan"])
-    mults = {k: int(i.grid.scaleb(plan.money_exp)) for k, i in enumerate(plan.instruments)}
+    mults = {k: i.money_mult(plan.money_exp) for k, i in enumerate(plan.instruments)}
     views = Views(mults)
     # a block of inputs may hold answers to orders whose block stands behind it: all new orders first
     orders = JournalReader(journal).gather(port.ORDERS)
@@ -39,7 +38,7 @@ def views_of(journal: Path) -> tuple[Plan, Views]:
 
 
 def _money(units: int, plan: Plan) -> str:
-    return plain(Decimal(units).scaleb(-plan.money_exp))
+    return plain(decimal_amount(units, plan.money_exp))
 
 
 def _orders(plan: Plan, views: Views) -> list[dict[str, Any]]:

@@ -101,7 +101,7 @@ def reason_of(answer: Answer) -> tuple[Meaning, int]:
     if answer.status in (418, 429):
         return "throttled", c.R_THROTTLED
     known = meaning(answer.venue, answer.code)
-    if known is None and 400 <= answer.status < 500:  # a server that failed may have done it, whatever it says
+    if known is None and 400 <= answer.status < 500:  # who failed may have done it
         known = CODES.get(answer.code)
     if known is not None:
         return known
