@@ -545,7 +545,9 @@ def parsed(body):
 
 def number(raw):
     need(not isinstance(raw, bool) and isinstance(raw, str | int | Decimal), lambda: f"a number is {raw!r}")
-    return Decimal(raw)
+    value = Decimal(raw)
+    need(value.is_finite() and value.adjusted() < 400, lambda: f"a number is {raw!r}")
+    return value
 
 
 def number_of(raw):

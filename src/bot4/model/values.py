@@ -31,6 +31,7 @@ from bot4.model.errors import InstrumentError
 I64_MAX = 2**63 - 1
 ONE = Decimal(1)
 RATE_EXP = 8
+SMALLEST_EXP = 400  # no float is smaller
 LARGEST_EXP = 20
 """Amounts from 1e20 on do not exist; nor do digits below 1e-20."""
 
@@ -59,7 +60,7 @@ def sane(number: Decimal) -> bool:
 def _counted(value: object, step: Decimal, what: str) -> tuple[int, int, int]:
     """(whole steps towards minus infinity, left over, of how much): `value` / `step` in integers."""
     number = decimal_of(value, what)
-    if not -4 * LARGEST_EXP <= number.adjusted() <= 4 * LARGEST_EXP:
+    if not -SMALLEST_EXP <= number.adjusted() <= 4 * LARGEST_EXP:
         raise InstrumentError(f"{what}: {number} is of absurd size")
     above, below = number.as_integer_ratio()
     step_above, step_below = step.as_integer_ratio()
