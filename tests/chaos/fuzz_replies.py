@@ -763,7 +763,7 @@ def cancel_stop():
 
     async def step(stage, name, sent):
         venue = stage.fresh(name)
-        venue._waiting.add(r.STOP)
+        venue._waiting.keep(r.STOP, "")
         told = await outcome(venue.cancel(SYMBOLS[name], r.STOP))
         if isinstance(told, VenueError):
             right_error(told, True, sent)
@@ -781,7 +781,7 @@ def cancel_stop():
 def algo_order():
     async def step(stage, name, sent):
         venue = stage.fresh(name)
-        venue._waiting.add(r.STOP)
+        venue._waiting.keep(r.STOP, "")
         told = await outcome(venue.order(SYMBOLS[name], r.STOP))
         if isinstance(told, VenueError):
             right_error(told, False, sent)
@@ -1046,7 +1046,7 @@ def event():
                 t.state is State.UNKNOWN and not len(rows[rows["kind"] == c.EV_FILL]),
                 lambda: f"{t.state!r} by {told}",
             )
-        if not t.live:
+        if not t.live and t.left:  # it ended, and not by its fills
             need(
                 any(
                     e.state in ("filled", "canceled", "expired", "rejected")

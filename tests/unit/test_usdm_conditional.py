@@ -96,7 +96,7 @@ async def test_a_triggered_order_is_cancelled_in_the_book(venue):
         "DELETE order": by_number({**in_book("CANCELED")}), "DELETE algoOrder": NotFound("no", c.R_NOT_FOUND),
         "GET algoOrder": algo(),
     })  # fmt: skip
-    venue._waiting.add(NAME)  # the news that it triggered has not come yet
+    venue._waiting.keep(NAME, "")  # the news that it triggered has not come yet
     report = await venue.cancel(SYMBOL, NAME)
     assert (report.client_id, report.state) == (NAME, "canceled")
     assert told.asked[-1] == ("DELETE order", {"symbol": "BTCUSDT", "orderId": "777"})

@@ -65,6 +65,20 @@ class Wiring:
     limits: tuple[Limit, ...] = ()
 
 
+class Known(OrderedDict[str, str]):
+    """The last orders of which something is known, at most `KNOWN_ORDERS`; `forgotten` counts the others."""
+
+    forgotten = 0
+
+    def keep(self, key: str, value: str) -> None:
+        """Remember, and forget the oldest when there are too many."""
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > KNOWN_ORDERS:
+            self.popitem(last=False)
+            self.forgotten += 1
+
+
 class Face(ABC):
     """The common half of both adapters; `spot.BinanceSpot` and `usdm.BinanceUsdm` complete it."""
 
@@ -87,7 +101,7 @@ class Face(ABC):
         self.rest = Rest(self.name, hosts.rest, key, self.table["time"], measures, wiring.timing)
         self._key = key
         self.listing = Listing(self.name, (), {})
-        self._client_ids: OrderedDict[str, str] = OrderedDict()  # venue id: client id
+        self._client_ids = Known()  # venue id: client id
         self._private: PrivateFeed | None = None
         self._clock_task: asyncio.Task[None] | None = None
 
@@ -159,10 +173,7 @@ class Face(ABC):
 
     def _remember(self, venue_id: str, client_id: str) -> None:
         """Keep whose order `venue_id` is: trades name only that."""
-        self._client_ids[venue_id] = client_id
-        self._client_ids.move_to_end(venue_id)
-        if len(self._client_ids) > KNOWN_ORDERS:
-            self._client_ids.popitem(last=False)
+        self._client_ids.keep(venue_id, client_id)
 
     def _asked(
         self,

@@ -31,7 +31,7 @@ from bot4.ports.venue import (
 )
 from bot4.venues.binance.checks import ALGO_STATES, STATES, read
 from bot4.venues.binance.endpoints import OPEN_WITHOUT_SYMBOL, USDM, USDM_LIMITS, Hosts
-from bot4.venues.binance.face import Face, Wiring
+from bot4.venues.binance.face import Face, Known, Wiring
 from bot4.venues.binance.orders import (
     MS,
     REASONS,
@@ -83,8 +83,8 @@ class BinanceUsdm(Face):
     def __init__(self, hosts: Hosts, wiring: Wiring) -> None:
         super().__init__(hosts, wiring, USDM_LIMITS)
         self._listen_key = ""
-        self._algo_ids: dict[str, str] = {}  # number in the book: client id of the conditional order
-        self._waiting: set[str] = set()  # client ids of conditional orders that have not triggered
+        self._algo_ids = Known()  # number in the book: client id of the conditional order
+        self._waiting = Known()  # client ids of conditional orders that have not triggered
 
     async def _load_rules(self) -> Listing:
         info = await self.rest.get(ExchangeInfo, self.table["rules"])
@@ -107,7 +107,7 @@ class BinanceUsdm(Face):
         if order.intent.type == "stop":
             algo = await self.rest.get(AlgoReply, self.table["algo_submit"], algo_params(order, wire), urgent)
             algo = self._asked_algo("algo_submit", algo, wire, order.client_order_id, order)
-            self._waiting.add(order.client_order_id)
+            self._waiting.keep(order.client_order_id, "")
             return algo_report(algo, symbol)
         reply = await self.rest.get(OrderReply, self.table["submit"], usdm_params(order, wire), urgent)
         name = order.client_order_id
@@ -166,17 +166,17 @@ class BinanceUsdm(Face):
         try:
             await self.rest.do(self.table["algo_cancel"], params, urgent=True)
         except NotFound:
-            self._waiting.discard(client_id)
+            self._waiting.pop(client_id, None)
             try:
                 found = await self.rest.get(AlgoReply, self.table["algo_order"], params, urgent=True)
                 found = self._asked_algo("algo_order", found, wire, client_id)
             except VenueUnreachable:
                 found = None
             if found is not None and found.actual_order_id:
-                self._algo_ids[found.actual_order_id] = client_id
+                self._algo_ids.keep(found.actual_order_id, client_id)
                 return await self._cancel_in_book(symbol, client_id)
             raise
-        self._waiting.discard(client_id)
+        self._waiting.pop(client_id, None)
         # the reply has only a number; what the order was is asked for, and a failure there changes nothing
         try:
             reply = await self.rest.get(AlgoReply, self.table["algo_order"], params, urgent=True)
@@ -257,13 +257,13 @@ class BinanceUsdm(Face):
         reports = [self._known(self._as_ours(report_of(r, self._bot4(r.symbol), spot=False))) for r in book]
         for row in algo:
             if not row.actual_order_id:
-                self._waiting.add(row.client_algo_id)
+                self._waiting.keep(row.client_algo_id, "")
                 reports.append(algo_report(row, self._bot4(row.symbol)))
         return reports
 
     def _triggered(self, number: str, client_id: str) -> None:
-        self._waiting.discard(client_id)
-        self._algo_ids[number] = client_id
+        self._waiting.pop(client_id, None)
+        self._algo_ids.keep(number, client_id)
         self._remember(number, client_id)
 
     def _as_ours(self, report: OrderReport) -> OrderReport:
@@ -407,9 +407,9 @@ class BinanceUsdm(Face):
         if told.ai:
             self._triggered(told.ai, told.caid)
         elif state == "untriggered":
-            self._waiting.add(told.caid)
+            self._waiting.keep(told.caid, "")
         else:
-            self._waiting.discard(told.caid)
+            self._waiting.pop(told.caid, None)
         if told.X == "FINISHED":
             return ()  # the order in the book has told how it ended
         return (
