@@ -297,14 +297,14 @@ async def test_funding_is_told_when_it_falls_due(tmp_path):
             """Marks whose funding falls due after the first two."""
             row = real(symbol)
             told.append(row)
-            due = 4_000_000_000_000 if len([r for r in told if r]) <= 2 else 4_000_028_800_000
+            due = 1_764_000_000_000 if len([r for r in told if r]) <= 2 else 4_000_000_000_000
             return row and {**row, "T": due, "r": "0.00012300"}
 
         hub._mark = marked
         seen = await batches(scene, lambda seen: kinds_of(seen)[c.EV_FUNDING] >= 1, 20)
         rows = seen[-1].events
         row = rows[rows["kind"] == c.EV_FUNDING][0]
-        assert (row["x"], row["ts_venue"]) == (12_300, 4_000_000_000_000 * 10**6)
+        assert (row["x"], row["ts_venue"]) == (12_300, 1_764_000_000_000 * 10**6)
         assert row["price"] > 0
 
 

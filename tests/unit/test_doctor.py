@@ -15,6 +15,17 @@ def test_all_checks_have_a_state_and_bad_ones_have_advice(monkeypatch, tmp_path)
     assert document["healthy"] is all(c["state"] != "bad" for c in document["checks"])
     assert all(c["state"] in ("ok", "note", "bad") and c["found"] for c in document["checks"])
     assert all(c["advice"] for c in document["checks"] if c["state"] == "bad")
+    assert set(document["processor"]["offers"]) == {"AVX-512", "AVX2", "SSE4.2", "SSE2"}
+    assert document["target"]["cpu"] and document["target"]["level"]
+    assert document["kernels"]["packages"]["features"]["modules"] > 10
+    assert len(document["bounds"]) >= 10
+
+
+def test_a_lowered_target_is_noted():
+    found = {"processor": {"cores": 1, "machine": "x", "offers": {"SSE2": True}, "level": "SSE2"}}
+    found["target"] = {"cpu": "generic", "features": [], "level": "SSE2", "forced_by": "NUMBA_CPU_NAME"}
+    row = d._processor(found)[1]
+    assert row["state"] == "note" and "NUMBA_CPU_NAME" in row["advice"]
 
 
 def test_a_folder_that_cannot_be_written_is_bad(tmp_path):

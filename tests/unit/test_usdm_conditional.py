@@ -96,7 +96,7 @@ async def test_a_triggered_order_is_cancelled_in_the_book(venue):
         "DELETE order": by_number({**in_book("CANCELED")}), "DELETE algoOrder": NotFound("no", c.R_NOT_FOUND),
         "GET algoOrder": algo(),
     })  # fmt: skip
-    venue._waiting.add(NAME)  # the news that it triggered has not come yet
+    venue._waiting.keep(NAME, "")  # the news that it triggered has not come yet
     report = await venue.cancel(SYMBOL, NAME)
     assert (report.client_id, report.state) == (NAME, "canceled")
     assert told.asked[-1] == ("DELETE order", {"symbol": "BTCUSDT", "orderId": "777"})
@@ -122,14 +122,14 @@ async def test_an_order_nobody_knows_is_not_found(venue):
 
 
 async def test_fills_of_a_triggered_order_carry_its_first_client_id(venue):
-    news = msgspec.json.encode({"e": "ALGO_UPDATE", "T": 1, "E": 1, "o": {
+    news = msgspec.json.encode({"e": "ALGO_UPDATE", "T": 1764000000001, "E": 1764000000001, "o": {
         "caid": NAME, "aid": 5, "s": "BTCUSDT", "S": "SELL", "o": "STOP", "X": "TRIGGERED", "q": "0.02", "ai": "777",
     }})  # fmt: skip
     (report,) = venue._decode("ALGO_UPDATE", news)
     assert (report.state, report.venue_id) == ("triggered", "777")
-    fill = msgspec.json.encode({"e": "ORDER_TRADE_UPDATE", "T": 2, "E": 2, "o": {
+    fill = msgspec.json.encode({"e": "ORDER_TRADE_UPDATE", "T": 1764000000002, "E": 1764000000002, "o": {
         "s": "BTCUSDT", "c": "madeByTheVenue", "S": "SELL", "o": "LIMIT", "ot": "STOP", "x": "TRADE", "X": "FILLED", "i": 777,
-        "q": "0.02", "p": "58000", "z": "0.02", "T": 2, "ap": "58000", "t": 9, "l": "0.02", "L": "58000", "n": "0.1",
+        "q": "0.02", "p": "58000", "z": "0.02", "T": 1764000000002, "ap": "58000", "t": 9, "l": "0.02", "L": "58000", "n": "0.1",
         "N": "USDT", "R": True,
     }})  # fmt: skip
     trade, order = venue._decode("ORDER_TRADE_UPDATE", fill)
@@ -153,9 +153,9 @@ async def test_open_orders_join_book_and_waiting(venue):
 
 
 async def test_liquidation_is_told_with_its_reason(venue):
-    text = msgspec.json.encode({"e": "ORDER_TRADE_UPDATE", "T": 2, "E": 2, "o": {
+    text = msgspec.json.encode({"e": "ORDER_TRADE_UPDATE", "T": 1764000000002, "E": 1764000000002, "o": {
         "s": "BTCUSDT", "c": "autoclose-1", "S": "SELL", "o": "LIQUIDATION", "x": "CALCULATED", "X": "FILLED", "i": 778,
-        "q": "0.02", "p": "50000", "z": "0.02", "T": 2, "ap": "50000", "t": 0, "l": "0.02", "L": "50000",
+        "q": "0.02", "p": "50000", "z": "0.02", "T": 1764000000002, "ap": "50000", "t": 0, "l": "0.02", "L": "50000",
     }})  # fmt: skip
     trade, order = venue._decode("ORDER_TRADE_UPDATE", text)
     assert trade.reason == order.reason == c.R_LIQUIDATED

@@ -11,6 +11,7 @@ from bot4.engine import layout_nb as lay
 from bot4.ledger.ledger_nb import equity_nb, exposure_nb
 from bot4.model import names
 from bot4.model.codes_nb import STATUS_OK
+from bot4.model.values import places
 from bot4.research.closes import DAY, is_delayed, last_close, when
 from bot4.research.session import Session
 from bot4.signals.ta.votes_nb import VOTE_NAMES
@@ -62,7 +63,7 @@ class Observer:
             "bid": int(top["quote_bid"]) * tick or None,
             "ask": int(top["quote_ask"]) * tick or None,
             "last": int(row["last"]) * tick or None,
-            "decimals": max(0, -int(instrument.tick.as_tuple().exponent)),
+            "decimals": places(instrument.tick),
             "age_s": (now - int(row["last_ts"])) / 1e9 if row["last_ts"] else None,
             "book": "ok" if status == STATUS_OK else names.STATUSES[status],
         }
@@ -95,7 +96,7 @@ class Observer:
             "qty": qty * float(instrument.lot),
             "entry": abs(int(p["cost"])) / (abs(qty) * mult) * tick,
             "mark": int(p["mark"]) * tick,
-            "decimals": max(0, -int(instrument.tick.as_tuple().exponent)),
+            "decimals": places(instrument.tick),
             "unrealised": self.session.money(qty * int(p["mark"]) * mult - int(p["cost"])),
             "stop": int(row["stop"]) * tick or None,
             "target": int(row["target"]) * tick or None,

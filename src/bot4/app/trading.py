@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from bot4.live.watch import Watch
 from bot4.model.errors import ConfigError, OperatorError, SafetyError, StorageError
 from bot4.model.instrument import Instrument
 from bot4.model.times import NS, duration_ns
+from bot4.model.values import Rate, decimal_amount, steps_down, unit_of
 from bot4.ports import journal as port
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
@@ -160,7 +161,7 @@ def desk_settings(settings: Config, pace: float) -> DeskSettings:
         unknown_alarm_ns=settings["live.unknown_alarm"],
         reconcile_ns=int(settings["live.reconcile_interval"] / pace),
         order_cap=settings["live.order_cap"],
-        funding_threshold_e8=round(settings["live.funding_threshold"] * 1e8),
+        funding_threshold_e8=Rate.of_float(settings["live.funding_threshold"]).e8,
         turnover_cap=settings["live.turnover_cap"],
         turnover_ns=settings["live.turnover_time"],
     )
@@ -214,7 +215,8 @@ async def _new(venue: Venue, task: Task, clock: Clock) -> Started:
     quotes = {i.quote for i in instruments}
     if len(quotes) != 1:
         raise ConfigError(f"one account holds one currency, the instruments are quoted in {sorted(quotes)}")
-    capital = balance_of(await venue.account(), quotes.pop()).quantize(Decimal("1e-8"), ROUND_FLOOR)
+    held = balance_of(await venue.account(), quotes.pop())
+    capital = decimal_amount(steps_down(held, unit_of(8), "capital"), 8)
     if capital <= 0:
         raise ConfigError(f"the account at {venue.name} holds no {instruments[0].quote} to trade with")
     settings = configuration.from_json({**task.settings.to_json(), "account.capital": f"{capital:f}"})

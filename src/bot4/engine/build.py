@@ -21,7 +21,7 @@ from bot4.ledger.state import new_ledger
 from bot4.market.bars import new_bars
 from bot4.market.book import new_book
 from bot4.model.codes_nb import BK_LOSS, BK_STRATEGY, BK_TOXIC, BK_VOLUME
-from bot4.model.errors import ConfigError
+from bot4.model.errors import ConfigError, InstrumentError
 from bot4.model.events import (
     DECISION_DTYPE,
     EQUITY_DTYPE,
@@ -34,7 +34,7 @@ from bot4.model.events import (
 from bot4.model.explain_nb import N_EXPLAIN
 from bot4.model.instrument import Instrument
 from bot4.model.times import NS
-from bot4.model.values import Rate
+from bot4.model.values import Rate, steps_down, unit_of
 from bot4.quality.checks import new_quality
 from bot4.risk.state import default_params, new_risk
 from bot4.safety.breaker_nb import BREAKER_DTYPE
@@ -102,7 +102,10 @@ class Plan:
 
 def money_units(amount: Decimal, exp: int, what: str) -> int:
     """`amount` in units of 10**-exp; ConfigError if it does not fit the account's arithmetic."""
-    units = int(amount.scaleb(exp))
+    try:
+        units = steps_down(amount, unit_of(exp), what)
+    except InstrumentError:
+        units = 2**61
     if abs(units) >= 2**61:
         raise ConfigError(f"{what} of {amount} is too large for instruments this fine (10^-{exp} per unit)")
     return units
@@ -203,8 +206,8 @@ def _risk_params(settings: Settings, exp: int) -> np.ndarray[Any, Any]:
 
 def specs(settings: Settings, plan: Plan) -> np.ndarray[Any, Any]:
     """INSTRUMENT_DTYPE rows of the plan's instruments."""
-    maker = Rate(round(settings["fees.maker"] * 1e8))
-    taker = Rate(round(settings["fees.taker"] * 1e8))
+    maker = Rate.of_float(settings["fees.maker"])
+    taker = Rate.of_float(settings["fees.taker"])
     bar_ns = 0 if plan.bars_recorded else plan.bar_ns
     rows = [i.record(plan.money_exp, maker, taker, bar_ns) for i in plan.instruments]
     for row, instrument in zip(rows, plan.instruments):
@@ -350,7 +353,7 @@ def new_simulator(settings: Settings, plan: Plan) -> SimState:
             else 0.0,
             prob_queue=settings["venue.queue"] == "probabilistic",
             partial_fill=settings["venue.partial_fills"],
-            half_spread_e8=round(settings["venue.half_spread"] * 1e8),
+            half_spread_e8=Rate.of_float(settings["venue.half_spread"]).e8,
             impact=settings["venue.impact"],
             volume_share=settings["venue.volume_share"],
             margin=MARGIN_ISOLATED if settings["live.margin"] == "isolated" else MARGIN_CROSS,

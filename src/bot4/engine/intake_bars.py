@@ -13,13 +13,13 @@ from bot4.engine.intake_table import BAD, KLINE, decimals, pick_columns, read_ta
 from bot4.engine.intake_text import Progress
 from bot4.kernels.records import records
 from bot4.market.book import new_book
-from bot4.market.grid import infer_step, plain_step
+from bot4.market.grid import infer_step
 from bot4.model import codes_nb as c
 from bot4.model.errors import DataError
 from bot4.model.events import EVENT_DTYPE, RATE_SCALE
 from bot4.model.instrument import Instrument
 from bot4.model.times import duration_ns, duration_text
-from bot4.model.values import I64_MAX
+from bot4.model.values import I64_MAX, decimal_amount, places, plain_step
 from bot4.quality.checks import counts as quality_counts
 from bot4.quality.checks import new_quality
 from bot4.quality.checks_nb import QualityParams
@@ -101,7 +101,7 @@ def _check_width(ts: Array, width: int, path: Path) -> int:
 
 def _whole_lots(volume: Array, exp: int, tick: Decimal) -> tuple[Array, int, int]:
     """Volumes with so few decimals that tick x lot has at most MAX_EXP: (lots, decimals, rounded)."""
-    room = max(0, MAX_EXP - max(0, -int(tick.normalize().as_tuple().exponent)))
+    room = max(0, MAX_EXP - places(tick))
     while exp > 0 and not (volume % 10).any():
         volume, exp = volume // 10, exp - 1
     if exp <= room:
@@ -118,7 +118,7 @@ def finer_lot(lot: Decimal, tick: Decimal, price: Decimal) -> Decimal:
     """
     if lot * price <= MAX_LOT_VALUE:
         return lot
-    room = MAX_EXP - max(0, -int(tick.normalize().as_tuple().exponent))
+    room = MAX_EXP - places(tick)
     while lot * price > 1 and -int(lot.as_tuple().exponent) < room:
         lot = lot.scaleb(-1)
     return plain_step(lot)
@@ -195,7 +195,7 @@ def import_bar_file(
     if not len(cols["ts"]):
         raise DataError(f"{path}: no usable bar in {table.height} rows ({tally})")
     missing = _check_width(cols["ts"], width, path)
-    tick = infer_step(Decimal(_price_unit(cols)).scaleb(-price_exp), 4 * len(cols["ts"]))
+    tick = infer_step(decimal_amount(_price_unit(cols), price_exp), 4 * len(cols["ts"]))
     cols["volume"], qty_exp, rounded = _whole_lots(cols["volume"], qty_exp, tick)
     with LakeWriter(out) as writer:
         if writer.dataset.source_of(sha) is not None:
@@ -210,7 +210,7 @@ def import_bar_file(
         writer.add(_bar_rows(cols, width), price_exp, qty_exp)
         tick, lot = (plain_step(step) if step else Decimal(1) for step in writer.grid())
         tick, lot = infer_step(tick, 4 * len(cols["ts"])), infer_step(lot, len(cols["ts"]))
-        lot = finer_lot(lot, tick, Decimal(int(cols["close"].max())).scaleb(-price_exp))
+        lot = finer_lot(lot, tick, decimal_amount(int(cols["close"].max()), price_exp))
         made = Instrument(
             symbol, venue, base, quote, kind, tick, lot, lot, lot * (I64_MAX >> 20), Decimal(0), inferred=True
         )

@@ -25,12 +25,12 @@ from bot4.kernels.records import records
 from bot4.market import binance_nb as b
 from bot4.market import scan_nb as s
 from bot4.market.book import new_book
-from bot4.market.grid import infer_step, plain_step, symbol_parts
+from bot4.market.grid import infer_step, symbol_parts
 from bot4.model import codes_nb as c
 from bot4.model.errors import DataError
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.instrument import Instrument
-from bot4.model.values import I64_MAX
+from bot4.model.values import I64_MAX, decimal_amount, plain_step
 from bot4.quality.checks import counts as quality_counts
 from bot4.quality.checks import new_quality
 from bot4.quality.checks_nb import QualityParams
@@ -155,7 +155,7 @@ def _instrument(venue: str, symbol: str, grid: tuple[Decimal, Decimal], parsed: 
     tick, lot = _step(grid[0], parsed.values), _step(grid[1], parsed.values)
     least = Decimal(0)
     for unit, exp in parsed.trade_lots:
-        step = Decimal(unit).scaleb(-exp)
+        step = decimal_amount(unit, exp)
         least = step if least == 0 else min(least, step)
     least = max(lot, infer_step(least, 0)) if least > 0 else lot
     if least % lot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,16 @@ from bot4.market import binance_nb as b
 from bot4.market import scan_nb as s
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.instrument import Instrument
+from bot4.model.values import scaled
 
 BYTES_A_ROW = 8
-
-
-def grid_of(step: Decimal) -> tuple[int, int]:
-    """(decimals, step in units of 10**-decimals) of a tick or lot: 0.5 is (1, 5), 10 is (0, 10)."""
-    decimals = max(0, -int(step.normalize().as_tuple().exponent))
-    return decimals, int(step.scaleb(decimals))
 
 
 class BinanceFrames:
     """Frames of one instrument on one connection."""
 
     def __init__(self, venue_symbol: str, index: int, instrument: Instrument) -> None:
-        self._ctx = b.new_parser(venue_symbol, index, grid_of(instrument.tick), grid_of(instrument.lot))
+        self._ctx = b.new_parser(venue_symbol, index, scaled(instrument.tick), scaled(instrument.lot))
         self._ctx.work[b.G_AGG] = 1
         self._out = records(4096, EVENT_DTYPE)
 

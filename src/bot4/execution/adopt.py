@@ -7,12 +7,13 @@ venue's to the last unit.
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from bot4.execution.outbox import Outbox
 from bot4.execution.reconcile import Difference, Kind
 from bot4.model.codes_nb import EV_ADOPT, EV_CASH
 from bot4.model.instrument import Instrument
+from bot4.model.values import steps_down, unit_of
 
 BOOKED = (Kind.ADOPTED, Kind.CLOSED_OUTSIDE, Kind.LIQUIDATED, Kind.DELEVERAGED)
 """Differences that change the position without an order of ours."""
@@ -37,7 +38,7 @@ def cash_outside(
             flow -= trade.fee * trade.price
     lots, average = before
     flow += (difference.lots * difference.average - lots * average) * instrument.grid
-    return int(flow.scaleb(money_exp).to_integral_value(ROUND_FLOOR))
+    return steps_down(flow, unit_of(money_exp), "cash")
 
 
 def tell_adoption(

@@ -49,6 +49,7 @@ from bot4.model.codes_nb import (
     R_OK,
     R_OPERATOR,
     R_PRIVATE_DOWN,
+    R_RECONCILED,
     R_TRIGGER_NOW,
     STATUS_DISCONNECTED,
     STATUS_OK,
@@ -76,6 +77,8 @@ from bot4.safety.breaker import Level as Stops
 from bot4.safety.breaker import State as BreakerState
 from bot4.safety.gate import sealed
 
+NONSENSE = (ValueError, TypeError, ArithmeticError, LookupError)
+"""What nonsense in the venue's words raises; what else goes wrong in taking them in ends the desk."""
 TAKER_FEE = Decimal("0.001")
 """Charged on a fee in an asset without a known price: the dearest of the usual taker rates."""
 
@@ -389,7 +392,10 @@ class Desk:
             self._tell_news()
             if ask is not None:
                 answer = await self._carry_out(lane, ask)
-                lane.answered(ask, answer, self._clock.monotonic_ns())
+                try:
+                    lane.answered(ask, answer, self._clock.monotonic_ns())
+                except NONSENSE as error:
+                    self._confused(lane, f"the answer to {ask.verb.name.lower()}", error)
                 self._look_at_cover(lane)
                 self._ring(lane)
                 self._tell_news()
@@ -487,13 +493,29 @@ class Desk:
             try:
                 async for event in self._venue.private():
                     attempt = 0
-                    self.hear(event)
+                    try:
+                        self.hear(event)
+                    except NONSENSE as error:
+                        lane = self._by_symbol.get(getattr(event, "symbol", ""))
+                        self._confused(lane, f"a private event ({type(event).__name__})", error)
                 reason = R_PRIVATE_DOWN
             except VenueError as error:
                 reason = error.reason
             self._stream(False, reason)
             attempt += 1
             await asyncio.sleep(self.settings.pause_ns(attempt, 0) / 1e9)
+
+    def _confused(self, lane: Lane | None, what: str, error: Exception) -> None:
+        """News that could not be taken in: told, no new risk until a comparison has shown what is so."""
+        for one in [lane] if lane is not None else self.lanes:
+            if one.paused == R_OK:
+                one.pause(R_RECONCILED)
+        where = lane.symbol if lane is not None else self._venue.name
+        self._alarm.tell(
+            "critical", f"{where}: {what} could not be taken in: {error!r}; new risk is paused until compared"
+        )
+        self._compare_soon.set()
+        self._wake_all()
 
     def hear(self, event: PrivateEvent) -> None:
         """Take in one event of the private stream."""

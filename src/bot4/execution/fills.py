@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from hashlib import blake2b
 
+from bot4.model.errors import InstrumentError
 from bot4.model.instrument import Instrument
-from bot4.model.values import I64_MAX, steps_of
+from bot4.model.values import I64_MAX, steps_of, steps_up, unit_of
 from bot4.ports.venue import TradeReport
 
+MOST_WORTH = I64_MAX >> 2
+"""Of one trade, in money units: the sums of the compiled ledger then keep within 64 bits."""
 PriceOf = Callable[[str], Decimal | None]
 """The worth of one unit of an asset in account currency, or None when it is not known."""
 
@@ -74,8 +77,8 @@ class TradeBook:
         self.instrument = instrument
         self.holding = Holding()
         self.duplicates = 0
-        self._unit = Decimal(1).scaleb(-money_exp)
-        self._mult = steps_of(instrument.grid, self._unit, "tick x lot in money units")
+        self._unit = unit_of(money_exp)
+        self._mult = instrument.money_mult(money_exp)
         self._keep = keep
         self._price_of = price_of
         self._taker_fee = taker_fee
@@ -103,18 +106,19 @@ class TradeBook:
         self.remember(trade_number(trade.trade_id))
 
     def measure(self, trade: TradeReport) -> Booked:
-        """The trade in integers, nothing changed; InstrumentError for a price or quantity off the grid."""
+        """The trade in integers, nothing changed; InstrumentError for what is off the grid or too large."""
         instrument = self.instrument
         ticks = instrument.price(trade.price).ticks
         lots = steps_of(trade.quantity, instrument.lot, f"{instrument.symbol} trade {trade.trade_id}")
         number = trade_number(trade.trade_id)
+        if ticks * abs(lots) * self._mult > MOST_WORTH:
+            raise InstrumentError(f"{trade.quantity} at {trade.price} is worth more than there can be")
         if self._in_coins(trade):
             due = max(trade.fee - self.holding.dust, Decimal(0))
-            short = min(lots, int((due / instrument.lot).to_integral_value(ROUND_CEILING)))
+            short = min(lots, steps_up(due, instrument.lot, "fee"))
             return Booked(ticks, lots, short * ticks * self._mult, number, short, False)
         fee, estimated = self._fee(trade)
-        units = int((fee / self._unit).to_integral_value(ROUND_CEILING))
-        return Booked(ticks, lots, units, number, 0, estimated)
+        return Booked(ticks, lots, steps_up(fee, self._unit, "fee"), number, 0, estimated)
 
     def book(self, trade: TradeReport, booked: Booked) -> None:
         """Apply a measured trade to the holding and remember it."""

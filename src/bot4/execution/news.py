@@ -165,6 +165,10 @@ class OrderNews:
         except InstrumentError as error:
             self._mismatch(f"order {t.client_id}: {error}")
             return
+        if filled - t.base > t.qty or (report.side and report.side != t.side):
+            word = names.SIDES[report.side]
+            self._mismatch(f"the venue says {word}, {filled} lots filled, of order {t.client_id}")
+            return
         t.owed = max(t.owed, filled - t.base)
         ends = ENDS.get(report.state)
         if ends is not None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from bot4.execution.lifecycle import State
 from bot4.execution.tracked import Tracked
 from bot4.model.instrument import Instrument
+from bot4.model.values import ONE, steps_down, steps_up
 
 CONFIRMED = (State.WORKING, State.PARTIAL, State.CANCELING)
 BUCKETS_NS = tuple(10**k for k in range(6, 13))
@@ -25,8 +26,8 @@ BUCKETS_NS = tuple(10**k for k in range(6, 13))
 def exit_price(mark: int, side: int, slippage: Decimal) -> int:
     """The worst price of a controlled exit, in ticks: `slippage` (a fraction) beyond `mark`, at least 1."""
     if side > 0:
-        return max(1, int((mark * (1 + slippage)).to_integral_value(ROUND_FLOOR)))
-    return max(1, int((mark * (1 - slippage)).to_integral_value(ROUND_CEILING)))
+        return max(1, steps_down(mark * (1 + slippage), ONE, "exit price"))
+    return max(1, steps_up(mark * (1 - slippage), ONE, "exit price"))
 
 
 def dust(instrument: Instrument, lots: int, price: int) -> bool:

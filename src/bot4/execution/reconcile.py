@@ -22,7 +22,7 @@ from bot4.execution.ids import parse_client_order_id
 from bot4.execution.protection import dust
 from bot4.model.codes_nb import R_ADL, R_ADOPTED, R_LIQUIDATED, R_NETWORK, R_RECONCILED
 from bot4.model.instrument import Instrument
-from bot4.model.values import plain
+from bot4.model.values import plain, steps_near
 from bot4.ports.venue import OrderReport, TradeReport
 
 MISMATCH_LOTS = 1
@@ -155,7 +155,7 @@ def _missing(local: Local, trades: Sequence[TradeReport]) -> tuple[list[TradeRep
 
 def _lots(local: Local, trades: Sequence[TradeReport]) -> int:
     total = sum((t.side * t.quantity for t in trades), Decimal(0))
-    return int(total / local.instrument.lot)
+    return steps_near(total, local.instrument.lot, "trades")
 
 
 def _average(local: Local, remote: Remote, lots: int) -> int:

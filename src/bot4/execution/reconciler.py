@@ -13,7 +13,7 @@ from bot4.execution.settings import DeskSettings
 from bot4.model.codes_nb import R_RECONCILED
 from bot4.model.errors import InstrumentError
 from bot4.model.instrument import Instrument
-from bot4.model.values import steps_of
+from bot4.model.values import steps_down, steps_near, steps_of
 from bot4.ports.alarm import Alarm
 from bot4.ports.clock import Clock
 from bot4.ports.venue import AccountReport, NotFound, Venue, VenueError
@@ -28,9 +28,9 @@ def lots_held(account: AccountReport, instrument: Instrument) -> int:
     """Signed lots of the instrument in the account; of a spot balance the whole lots."""
     if instrument.kind == "spot":
         total = sum(b.total for b in account.balances if b.asset == instrument.base)
-        return int(total // instrument.lot)
+        return steps_down(total, instrument.lot, f"{instrument.symbol} holding")
     held = sum(p.quantity for p in account.positions if p.symbol == instrument.symbol)
-    return steps_of(held, instrument.lot, f"{instrument.symbol} position") if held else 0
+    return steps_of(held, instrument.lot, f"{instrument.symbol} position")
 
 
 class Reconciler:
@@ -99,7 +99,11 @@ class Reconciler:
         if lane.book.holding.lots != before:  # booked while the venue was asked: its answer may be older
             text = "the position moved while the venue was asked; it is asked again"
             return Reconciliation((Difference(Kind.UNKNOWN, lane.symbol, text),))
-        return reconcile(self._local(lane), remote, starting=starting)
+        try:
+            return reconcile(self._local(lane), remote, starting=starting)
+        except InstrumentError as error:  # amounts that no account has: nothing is assumed
+            self._alarm.tell("critical", f"{lane.symbol}: {error}")
+            return Reconciliation((Difference(Kind.UNKNOWN, lane.symbol, str(error)),))
 
     def _local(self, lane: Lane) -> Local:
         holding = lane.book.holding
@@ -126,11 +130,12 @@ class Reconciler:
         if account is not None:
             try:
                 position = lots_held(account, instrument)
+                for report in account.positions:
+                    if report.symbol == lane.symbol and report.entry_price is not None:
+                        average = steps_near(report.entry_price, instrument.tick, "average entry")
             except InstrumentError as error:
                 self._alarm.tell("critical", f"{lane.symbol}: {error}")
-            for report in account.positions:
-                if report.symbol == lane.symbol and report.entry_price is not None:
-                    average = round(report.entry_price / instrument.tick)
+                position = None
         return Remote(position, average, open_orders, trades, lane.price)
 
     async def _act(self, lane: Lane, found: Reconciliation) -> None:

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Context, Decimal, Inexact, localcontext
+from decimal import Context, Decimal, Inexact, localcontext
 from fractions import Fraction
 
 from bot4.ledger.ledger_nb import LedgerState
+from bot4.model.values import decimal_amount, steps_up
 
 _EXACT = Context(prec=90, traps=[Inexact])
 
@@ -80,10 +81,9 @@ class Books:
 
     def funding(self, instrument: str, rate: Decimal, price: Decimal) -> tuple[Posting, ...]:
         """Post one funding payment of `rate` x position value, rounded up to a unit of money."""
-        with localcontext(_EXACT) as context:
-            due = self.quantities.get(instrument, Decimal(0)) * price * rate / self.unit
-            context.traps[Inexact] = False
-            payment = due.to_integral_value(ROUND_CEILING) * self.unit
+        with localcontext(_EXACT):
+            due = self.quantities.get(instrument, Decimal(0)) * price * rate
+            payment = steps_up(due, self.unit, "funding") * self.unit
         return self._post(Posting("funding", payment), Posting("cash", -payment))
 
     def adopt(self, instrument: str, quantity: Decimal, price: Decimal) -> tuple[Posting, ...]:
@@ -127,4 +127,4 @@ def balances_of(led: LedgerState, money_exp: int, names: Sequence[str]) -> dict[
         "realised": -int(row["realised"]),
     }
     units.update({f"asset:{name}": int(cost) for name, cost in zip(names, led.positions["cost"])})
-    return {account: Decimal(amount).scaleb(-money_exp) for account, amount in units.items()}
+    return {account: decimal_amount(amount, money_exp) for account, amount in units.items()}

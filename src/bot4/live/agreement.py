@@ -8,11 +8,11 @@ ledger's holding belong to the user and are left alone; fewer coins than the led
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from bot4.engine.build import Plan
 from bot4.engine.state import Engine
-from bot4.model.values import steps_of
+from bot4.model.values import decimal_amount, plain, steps_down, steps_near, steps_of, unit_of
 from bot4.ports.venue import AccountReport
 
 
@@ -55,14 +55,14 @@ def _venue_position(account: AccountReport, plan: Plan, inst: int, held: int, ma
     instrument = plan.instruments[inst]
     if instrument.kind == "spot":
         coins = balance_of(account, instrument.base)
-        lots = int((coins / instrument.lot).to_integral_value(ROUND_FLOOR))
+        lots = steps_down(coins, instrument.lot, f"{instrument.symbol} holding")
         return min(lots, held), mark
     lots, average = 0, 0
     for position in account.positions:
         if position.symbol == instrument.symbol and position.quantity:
             lots += steps_of(position.quantity, instrument.lot, f"{instrument.symbol} position")
             price = position.entry_price or position.mark_price or Decimal(0)
-            average = int((price / instrument.tick).to_integral_value(ROUND_HALF_EVEN))
+            average = steps_near(price, instrument.tick, f"{instrument.symbol} average entry")
     return lots, average
 
 
@@ -82,8 +82,6 @@ def compare(engine: Engine, plan: Plan, account: AccountReport) -> Agreement:
             expected += int(row["cost"])
         if lots != held:
             gaps.append(Gap(inst, instrument.symbol, held, lots, average, instrument.lot))
-    money = balance_of(account, plan.currency).scaleb(plan.money_exp)
-    cash = int(money.to_integral_value(ROUND_FLOOR)) - expected
-    amount = Decimal(cash).scaleb(-plan.money_exp).normalize()
-    text = f"{amount:f} {plan.currency} came (or went) outside trading"
+    cash = steps_down(balance_of(account, plan.currency), unit_of(plan.money_exp), "balance") - expected
+    text = f"{plain(decimal_amount(cash, plan.money_exp))} {plan.currency} came (or went) outside trading"
     return Agreement(tuple(gaps), cash, text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from bot4.model.values import decimal_amount, plain_step, steps_of, unit_of
+
 FEW = 1000
 
 
@@ -19,19 +21,14 @@ def infer_step(unit: Decimal, values: int) -> Decimal:
         return Decimal(1)
     number = unit.normalize()
     exp = int(number.as_tuple().exponent)
-    digits = int(number.scaleb(-exp))
+    digits = steps_of(number, unit_of(-exp), "step")
     if values >= 100 * FEW or digits == 1:
         return plain_step(number)
     if values >= FEW:
         for factor in (25, 5, 2):
             if digits % factor == 0:
-                return plain_step(Decimal(factor).scaleb(exp))
-    return plain_step(Decimal(1).scaleb(exp))
-
-
-def plain_step(step: Decimal) -> Decimal:
-    """The same step without exponent notation: 1E+1 becomes 10."""
-    return Decimal(f"{step.normalize():f}")
+                return plain_step(decimal_amount(factor, -exp))
+    return plain_step(unit_of(-exp))
 
 
 def symbol_parts(symbol: str) -> tuple[str, str]:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from bot4.model.errors import InstrumentError
 from bot4.model.events import INSTRUMENT_DTYPE, KIND_PERP, KIND_SPOT
-from bot4.model.values import I64_MAX, Price, Quantity, Rate, decimal_of, steps_of
+from bot4.model.values import (
+    I64_MAX,
+    Price,
+    Quantity,
+    Rate,
+    decimal_of,
+    places,
+    steps_down,
+    steps_of,
+    steps_up,
+    unit_of,
+)
 
 KINDS = {"spot": KIND_SPOT, "perp": KIND_PERP}
 
@@ -60,13 +71,12 @@ class Instrument:
 
     def round_qty_down(self, value: object) -> Quantity:
         """The largest quantity on the grid that is at most `value` coins (never more risk)."""
-        return Quantity(int(decimal_of(value, "quantity") / self.contract // self.lot), self.lot)
+        coins = decimal_of(value, "quantity")
+        return Quantity(steps_down(coins, self.lot * self.contract, "quantity"), self.lot)
 
     def round_price(self, value: object, side: int) -> Price:
         """The nearest price on the grid on the safe side: a buy rounds down, a sell up."""
-        steps = decimal_of(value, "price") / self.tick
-        floor = int(steps // 1)
-        return Price(floor if side > 0 or steps == floor else floor + 1, self.tick)
+        return Price((steps_down if side > 0 else steps_up)(value, self.tick, "price"), self.tick)
 
     @property
     def grid(self) -> Decimal:
@@ -75,17 +85,21 @@ class Instrument:
 
     def money_exp(self) -> int:
         """Decimal places that hold one tick x one lot exactly."""
-        return max(0, -int(self.grid.normalize().as_tuple().exponent))
+        return places(self.grid)
+
+    def money_mult(self, money_exp: int) -> int:
+        """Money units of 10**-`money_exp` in one tick x one lot; InstrumentError when they cannot hold it."""
+        return steps_of(self.grid, unit_of(money_exp), "tick x lot in money units")
 
     def record(self, money_exp: int, maker: Rate, taker: Rate, bar_ns: int) -> np.ndarray[Any, Any]:
         """One row of INSTRUMENT_DTYPE for the hot plane; `money_exp` is the account's."""
         row = np.zeros(1, INSTRUMENT_DTYPE)
-        unit = Decimal(1).scaleb(-money_exp)
+        unit = unit_of(money_exp)
         r = row[0]
         r["min_qty"] = steps_of(self.min_qty, self.lot, "min_qty")
         r["max_qty"] = min(I64_MAX >> 1, steps_of(self.max_qty, self.lot, "max_qty"))
-        r["min_notional"] = int((self.min_notional / unit).to_integral_value(ROUND_CEILING))
-        r["money_mult"] = steps_of(self.grid, unit, "tick x lot in money units")
+        r["min_notional"] = steps_up(self.min_notional, unit, "min_notional")
+        r["money_mult"] = self.money_mult(money_exp)
         r["tick_size"] = float(self.tick)
         r["lot_size"] = float(self.lot * self.contract)
         r["maker_fee"] = maker.e8

@@ -13,6 +13,12 @@ refused. The operator table (anything else raises TypeError):
     - Money, - Quantity, comparison within one type and grid
 
 Source of the fixed-point form: integers scaled by a power of ten, as in every matching engine.
+
+This module is the one home of conversions between text, Decimal and float on one side and ticks, lots, money
+units and rates on the other (the compiled ones, on integers alone, are `kernels.fixed_nb`). Whoever rounds
+says which way: `steps_of` refuses, `steps_down`, `steps_up` and `steps_near` round. All are exact: they count
+with integers of any size, and refuse with InstrumentError what is no number, not finite, of absurd size, or
+too large for 64 bits.
 """
 
 from __future__ import annotations
@@ -23,7 +29,11 @@ from decimal import Decimal, InvalidOperation
 from bot4.model.errors import InstrumentError
 
 I64_MAX = 2**63 - 1
+ONE = Decimal(1)
 RATE_EXP = 8
+SMALLEST_EXP = 400  # no float is smaller
+LARGEST_EXP = 20
+"""Amounts from 1e20 on do not exist; nor do digits below 1e-20."""
 
 
 def decimal_of(value: object, what: str) -> Decimal:
@@ -39,15 +49,88 @@ def decimal_of(value: object, what: str) -> Decimal:
     return number
 
 
+def sane(number: Decimal) -> bool:
+    """Whether a number is finite and of a size that prices and amounts have: some digits around the point."""
+    if not number.is_finite():
+        return False
+    exponent = int(number.as_tuple().exponent)
+    return -LARGEST_EXP <= exponent <= LARGEST_EXP and number.adjusted() < LARGEST_EXP
+
+
+def _counted(value: object, step: Decimal, what: str) -> tuple[int, int, int]:
+    """(whole steps towards minus infinity, left over, of how much): `value` / `step` in integers."""
+    number = decimal_of(value, what)
+    if not -SMALLEST_EXP <= number.adjusted() <= 4 * LARGEST_EXP:
+        raise InstrumentError(f"{what}: {number} is of absurd size")
+    above, below = number.as_integer_ratio()
+    step_above, step_below = step.as_integer_ratio()
+    whole = below * step_above
+    return *divmod(above * step_below, whole), whole
+
+
+def _fitting(count: int, value: object, step: Decimal, what: str) -> int:
+    if abs(count) > I64_MAX:
+        raise InstrumentError(f"{what}: {value} does not fit 64 bits in steps of {step}")
+    return count
+
+
 def steps_of(value: object, step: Decimal, what: str) -> int:
     """How many `step`s `value` is, exactly; InstrumentError when off the grid or too large."""
-    number = decimal_of(value, what)
-    count = number / step
-    if count != count.to_integral_value() or int(count) * step != number:
-        raise InstrumentError(f"{what}: {number} is not a multiple of {step}")
-    if abs(int(count)) > I64_MAX:
-        raise InstrumentError(f"{what}: {number} does not fit 64 bits in steps of {step}")
-    return int(count)
+    count, rest, _ = _counted(value, step, what)
+    if rest:
+        raise InstrumentError(f"{what}: {value} is not a multiple of {step}")
+    return _fitting(count, value, step, what)
+
+
+def steps_down(value: object, step: Decimal, what: str) -> int:
+    """The largest number of `step`s that is at most `value`."""
+    return _fitting(_counted(value, step, what)[0], value, step, what)
+
+
+def steps_up(value: object, step: Decimal, what: str) -> int:
+    """The smallest number of `step`s that is at least `value`: of a fee, the side against us."""
+    count, rest, _ = _counted(value, step, what)
+    return _fitting(count + (rest > 0), value, step, what)
+
+
+def steps_near(value: object, step: Decimal, what: str) -> int:
+    """The number of `step`s nearest to `value`, to the even one from the middle."""
+    count, rest, whole = _counted(value, step, what)
+    up = 2 * rest > whole or (2 * rest == whole and count % 2 == 1)
+    return _fitting(count + up, value, step, what)
+
+
+def unit_of(exp: int) -> Decimal:
+    """10**-exp: what a money unit of the exponent `exp` is worth."""
+    return ONE.scaleb(-exp)
+
+
+def decimal_amount(units: int, exp: int) -> Decimal:
+    """`units` of 10**-exp as a Decimal, exactly."""
+    return Decimal(int(units)).scaleb(-exp)
+
+
+def exact_float(value: float, what: str) -> Decimal:
+    """The Decimal that a float prints as (0.1 is 0.1); InstrumentError for NaN and infinity."""
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise InstrumentError(f"{what}: need a float, got {type(value).__name__}")
+    return decimal_of(repr(float(value)), what)
+
+
+def places(step: Decimal) -> int:
+    """Decimal places that hold `step` exactly: 0.10 needs 1, 10 needs none."""
+    return max(0, -int(step.normalize().as_tuple().exponent))
+
+
+def scaled(step: Decimal) -> tuple[int, int]:
+    """(decimals, factor) with `step` = factor x 10**-decimals: 0.5 is (1, 5), 10 is (0, 10)."""
+    decimals = places(step)
+    return decimals, steps_of(step, unit_of(decimals), "step")
+
+
+def plain_step(step: Decimal) -> Decimal:
+    """The same number without trailing zeros and without an exponent: 1E-8 and 0.00000001 are one."""
+    return Decimal(f"{step.normalize():f}")
 
 
 def plain(number: Decimal) -> str:
@@ -158,11 +241,21 @@ class Rate:
     @classmethod
     def of(cls, value: object) -> Rate:
         """From str, int or Decimal, to 1e-8 exactly."""
-        return cls(steps_of(value, Decimal(1).scaleb(-RATE_EXP), "rate"))
+        return cls(steps_of(value, unit_of(RATE_EXP), "rate"))
+
+    @classmethod
+    def of_float(cls, fraction: float) -> Rate:
+        """The rate nearest to a float, as settings hold it."""
+        return cls.near(exact_float(fraction, "rate"))
+
+    @classmethod
+    def near(cls, value: object, what: str = "rate") -> Rate:
+        """The nearest rate; what a venue tells with more digits is not known to more than 1e-8 here."""
+        return cls(steps_near(value, unit_of(RATE_EXP), what))
 
     def to_decimal(self) -> Decimal:
         """The rate as a fraction of notional."""
-        return Decimal(self.e8).scaleb(-RATE_EXP)
+        return decimal_amount(self.e8, RATE_EXP)
 
 
 @dataclass(frozen=True, slots=True, order=False)
@@ -176,7 +269,7 @@ class Money:
     @classmethod
     def of(cls, value: object, currency: str, exp: int = 8) -> Money:
         """From str, int or Decimal; must be a whole number of units."""
-        return cls(steps_of(value, Decimal(1).scaleb(-exp), "money"), exp, currency)
+        return cls(steps_of(value, unit_of(exp), "money"), exp, currency)
 
     @classmethod
     def notional(cls, price: Price, qty: Quantity, currency: str, exp: int) -> Money:
@@ -185,7 +278,7 @@ class Money:
 
     def to_decimal(self) -> Decimal:
         """The amount in whole currency."""
-        return Decimal(self.units).scaleb(-self.exp)
+        return decimal_amount(self.units, self.exp)
 
     def _same(self, other: object) -> Money:
         if not isinstance(other, Money):

@@ -15,6 +15,7 @@ from bot4.engine.feed import Feed, first_look
 from bot4.model.errors import DataError
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.times import NS
+from bot4.model.values import Rate
 from bot4.ports.journal import Journal
 from bot4.research.session import Chosen, LoadedModel, Progress, Session, assemble, describe, nil_costs
 from bot4.storage.lake import Dataset
@@ -79,7 +80,7 @@ class Backtest:
         return Feed(
             self.dataset,
             self.settings["fees.funding_interval"],
-            round(self.settings["fees.funding_substitute"] * 1e8),
+            Rate.of_float(self.settings["fees.funding_substitute"]).e8,
             self.start,
             self.end,
         )

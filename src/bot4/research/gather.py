@@ -25,6 +25,7 @@ from bot4.model.codes_nb import (
     ST_WORKING,
 )
 from bot4.model.events import DECISION_DTYPE, EQUITY_DTYPE, EVENT_DTYPE, ORDER_DTYPE
+from bot4.model.values import exact_float, steps_near, unit_of
 from bot4.ports import journal as port
 from bot4.research.record import RunRecord
 from bot4.storage.journal import JournalReader
@@ -138,7 +139,7 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def _units(meta: dict[str, Any], amount: float) -> int:
-    return round(amount * float(10 ** money_exp(meta)))
+    return steps_near(exact_float(amount, "amount"), unit_of(money_exp(meta)), "amount")
 
 
 def money_exp(meta: dict[str, Any]) -> int:

@@ -26,6 +26,7 @@ from bot4.model.codes_nb import (
 )
 from bot4.model.events import DECISION_DTYPE, EQUITY_DTYPE, EVENT_DTYPE, ORDER_DTYPE
 from bot4.model.instrument import Instrument
+from bot4.model.values import decimal_amount
 
 Array = np.ndarray[Any, Any]
 
@@ -115,11 +116,11 @@ class RunRecord:
     @cached_property
     def multipliers(self) -> list[int]:
         """Money units in one tick x one lot, by instrument."""
-        return [int(i.grid.scaleb(self.money_exp)) for i in self.instruments]
+        return [i.money_mult(self.money_exp) for i in self.instruments]
 
     def money(self, units: float) -> Decimal:
         """Money units as whole currency, exactly."""
-        return Decimal(int(units)).scaleb(-self.money_exp)
+        return decimal_amount(int(units), self.money_exp)
 
     @cached_property
     def matched(self) -> tuple[Array, Array]:

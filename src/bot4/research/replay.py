@@ -15,6 +15,7 @@ from bot4.engine.state import state_hash
 from bot4.model.errors import DataError, JournalError
 from bot4.model.events import DECISION_DTYPE, EVENT_DTYPE, INPUT_DTYPE, ORDER_DTYPE
 from bot4.model.times import instant_text
+from bot4.model.values import Rate
 from bot4.ports import journal as port
 from bot4.research.session import Progress, Session, assemble, model_of, strategy_of
 from bot4.storage.journal import JournalReader
@@ -74,7 +75,7 @@ def market_of(
     yield from Feed(
         open_data(meta, moved),
         settings["fees.funding_interval"],
-        round(settings["fees.funding_substitute"] * 1e8),
+        Rate.of_float(settings["fees.funding_substitute"]).e8,
         stated["start"],
         stated["end"],
     )

@@ -29,6 +29,7 @@ from bot4.model.errors import DataError, StorageError
 from bot4.model.events import EVENT_DTYPE
 from bot4.model.instrument import Instrument
 from bot4.model.times import duration_text
+from bot4.model.values import decimal_amount, steps_of, unit_of
 from bot4.storage.files import locked, make_folder, sha256_of, write_atomic
 from bot4.storage.merge import Stream, merge_streams
 from bot4.storage.rows_nb import rescale_rows_nb, row_units_nb
@@ -74,7 +75,8 @@ class Source:
 def _step_gcd(a: Decimal, b: Decimal) -> Decimal:
     """The greatest step of which both are multiples."""
     exp = min(int(a.as_tuple().exponent), int(b.as_tuple().exponent), 0)
-    return Decimal(math.gcd(int(a.scaleb(-exp)), int(b.scaleb(-exp)))).scaleb(exp)
+    unit = unit_of(-exp)
+    return math.gcd(steps_of(a, unit, "step"), steps_of(b, unit, "step")) * unit
 
 
 def shift_of(offset_ns: int) -> int:
@@ -383,8 +385,8 @@ class LakeWriter:
             last_ts=int(rows["ts_local"].max()),
             instrument=-1,
             source=-1,
-            tick=str(Decimal(price_unit).scaleb(-self._exps[0])),
-            lot=str(Decimal(qty_unit).scaleb(-self._exps[1])),
+            tick=str(decimal_amount(price_unit, self._exps[0])),
+            lot=str(decimal_amount(qty_unit, self._exps[1])),
             price_max=price_max // price_unit,
             qty_max=qty_max // qty_unit,
         )

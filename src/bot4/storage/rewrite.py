@@ -5,25 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bot4.model.codes_nb import EV_BAR, EV_BOOK_TICKER, EV_FUNDING
+from bot4.model.values import scaled
 from bot4.storage.lake import Dataset, LakeWriter
 
 Rows = np.ndarray[Any, Any]
 
 
-def _units(step: Decimal) -> tuple[int, int]:
-    """(exponent, factor) with step = factor x 10**-exponent."""
-    exponent = max(0, -int(step.normalize().as_tuple().exponent))
-    return exponent, int(step.scaleb(exponent))
-
-
-def _to_units(rows: Rows, price_factor: int, qty_factor: int) -> Rows:
+def _toscaled(rows: Rows, price_factor: int, qty_factor: int) -> Rows:
     """Ticks and lots to the writer's decimal units."""
     rows = rows.copy()
     kind = rows["kind"]
@@ -43,12 +37,12 @@ def rewrite(dataset: Dataset, folder: Path, change: Callable[[Rows], Rows]) -> D
     """Copy `dataset` into `folder` with `change` applied to its rows (ticks, lots, shifted times)."""
     for number, source in enumerate(dataset.sources):
         instrument = dataset.instruments[source.instrument]
-        price_exp, price_factor = _units(instrument.tick)
-        qty_exp, qty_factor = _units(instrument.lot)
+        price_exp, price_factor = scaled(instrument.tick)
+        qty_exp, qty_factor = scaled(instrument.lot)
         digest = hashlib.sha256(f"rewritten {source.sha256} {number}".encode()).hexdigest()
         with LakeWriter(folder) as writer:
             writer.begin(f"rewritten-{number}")
             for rows in dataset.source_rows(number):
-                writer.add(_to_units(change(rows), price_factor, qty_factor), price_exp, qty_exp)
+                writer.add(_toscaled(change(rows), price_factor, qty_factor), price_exp, qty_exp)
             writer.commit(instrument, replace(source, sha256=digest, clock_offset_ns=0))
     return Dataset.open(folder)

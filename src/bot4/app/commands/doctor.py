@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bot4 import __version__
+from bot4.app import processor
+from bot4.app.bounds import bounds
 from bot4.app.commands.stop import control_dir, running
 from bot4.app.supply import examine
 from bot4.kernels.cache import CACHE_DIR, cache_is_warm
@@ -49,13 +52,16 @@ def _packages() -> list[dict[str, str]]:
     return found
 
 
-def _processor() -> dict[str, str]:
-    flags = ""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        line = next((x for x in info.read_text().splitlines() if x.startswith("flags")), "")
-        flags = " ".join(f for f in ("sse4_2", "avx2", "avx512f") if f in line.split())
-    return _check("processor", "ok", f"{os.cpu_count()} cores {platform.machine()} {flags}".strip())
+def _processor(found: dict[str, Any]) -> list[dict[str, str]]:
+    has, goal = found["processor"], found["target"]
+    offers = ", ".join(step for step, there in has["offers"].items() if there) or "not told"
+    use = f"{goal['level']} ({goal['cpu']}, {len(goal['features'])} features)"
+    forced = f"lowered by {goal['forced_by']}" if goal["forced_by"] else ""
+    state = "note" if forced else "ok"
+    return [
+        _check("processor", "ok", f"{has['cores']} cores {has['machine']}: {offers}"),
+        _check("kernel target", state, use, forced and f"{forced}: for tests, slower than it could be"),
+    ]
 
 
 def _memory() -> dict[str, str]:
@@ -83,10 +89,27 @@ def _writable(name: str, folder: Path) -> dict[str, str]:
     return _check(name, "ok", str(folder))
 
 
-def _kernels() -> dict[str, str]:
+def _kernels(packages: dict[str, dict[str, int]]) -> dict[str, str]:
+    kernels, size, loaded = (
+        sum(p[k] for p in packages.values()) for k in ("kernels", "bytes", "loaded_modules")
+    )
+    text = f"{kernels} compiled, {size / 2**20:.0f} MiB in {CACHE_DIR}; {loaded} modules in use here"
     if cache_is_warm():
-        return _check("kernels", "ok", f"compiled in {CACHE_DIR}")
-    return _check("kernels", "note", "not compiled yet", "the first run compiles them, about two minutes")
+        return _check("kernels", "ok", text)
+    return _check("kernels", "note", text, "the first run compiles what it needs, about two minutes")
+
+
+def _tables(found: dict[str, Any], console: Console) -> None:
+    """Kernels by package, and what is bounded."""
+    table = Table("kernels of", "modules", "compiled", "kernels", "MiB", header_style="bold")
+    for name, row in found["kernels"]["packages"].items():
+        size = f"{row['bytes'] / 2**20:.1f}"
+        table.add_row(name, str(row["modules"]), str(row["compiled_modules"]), str(row["kernels"]), size)
+    console.print(table)
+    table = Table("kept in memory", "at most", "beyond that", header_style="bold")
+    for bound in bounds():
+        table.add_row(bound.name, f"{bound.capacity:,} {bound.unit}", bound.beyond)
+    console.print(table)
 
 
 def _clock() -> dict[str, str]:
@@ -119,14 +142,15 @@ def _supply() -> list[dict[str, str]]:
 
 def doctor(*, packages: bool, as_json: bool) -> dict[str, Any] | None:
     """Run every check; nothing is changed but empty folders made. `packages`: also hash what is installed."""
+    found = processor.document()
     checks = [
         _python(),
         *_packages(),
-        _processor(),
+        *_processor(found),
         _memory(),
         _disk(),
         _clock(),
-        _kernels(),
+        _kernels(found["kernels"]["packages"]),
         _writable("cache", CACHE_DIR),
         _writable("control", control_dir()),
         *(_supply() if packages else []),
@@ -134,11 +158,14 @@ def doctor(*, packages: bool, as_json: bool) -> dict[str, Any] | None:
     ]
     healthy = all(c["state"] != "bad" for c in checks)
     if as_json:
-        return {"healthy": healthy, "version": __version__, "checks": checks}
+        kept = [asdict(bound) for bound in bounds()]
+        return {"healthy": healthy, "version": __version__, "checks": checks, **found, "bounds": kept}
     table = Table("check", "state", "found", "advice", header_style="bold")
     for c in checks:
         style = {"ok": "green", "note": "yellow", "bad": "bold red"}[c["state"]]
         table.add_row(c["name"], f"[{style}]{c['state']}[/]", c["found"], c["advice"])
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    _tables(found, console)
     print("healthy" if healthy else "not healthy: see the advice above")
     return None

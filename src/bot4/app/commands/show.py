@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from bot4.model import names
 from bot4.model.codes_nb import ACT_NEW, EV_HALT, EV_KILL
 from bot4.model.errors import ConfigError
 from bot4.model.times import instant_text
-from bot4.model.values import plain
+from bot4.model.values import decimal_amount, plain
 from bot4.ports import journal as port
 from bot4.research.closes import is_delayed, last_close, when
 from bot4.research.trips import changes_of, refused_of
@@ -35,7 +34,7 @@ MOST_ORDERS = 50
 def views_of(journal: Path, until: int | None = None) -> tuple[Plan, Views]:
     """The plan and the projections of a journal, as of the instant `until` (ns UTC) if given."""
     plan = Plan.from_json(JournalReader(journal).meta()["plan"])
-    mults = {k: int(i.grid.scaleb(plan.money_exp)) for k, i in enumerate(plan.instruments)}
+    mults = {k: i.money_mult(plan.money_exp) for k, i in enumerate(plan.instruments)}
     views = Views(mults)
     # a block of inputs may hold answers to orders whose block stands behind it: all new orders first
     orders = JournalReader(journal).gather(port.ORDERS)
@@ -50,7 +49,7 @@ def views_of(journal: Path, until: int | None = None) -> tuple[Plan, Views]:
 
 
 def _money(units: int, plan: Plan) -> str:
-    return plain(Decimal(units).scaleb(-plan.money_exp))
+    return plain(decimal_amount(units, plan.money_exp))
 
 
 def _orders(plan: Plan, views: Views) -> list[dict[str, Any]]:

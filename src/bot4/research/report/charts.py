@@ -8,6 +8,7 @@ import numpy as np
 
 from bot4.model.codes_nb import FOR_STOP
 from bot4.model.names import PURPOSES
+from bot4.model.values import places as places_of
 from bot4.research.metrics import drawdowns
 from bot4.research.record import RunRecord
 from bot4.research.report.svg import Chart, Link, Marker
@@ -87,7 +88,7 @@ def _exposure(record: RunRecord, ts: Any, equity: Any, t0: int, t1: int) -> Char
 def _price(record: RunRecord, ts: Any, t0: int, t1: int) -> Chart:
     first = record.instruments[0]
     tick = float(first.tick)
-    places = max(0, -int(first.tick.normalize().as_tuple().exponent))
+    places = places_of(first.tick)
     raw = record.equity["price"].astype(np.float64)
     price = np.where(raw > 0, raw * tick, np.nan)
     markers, links = _marks(record, tick, places)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bot4.model.codes_nb import FLAG_AMBIGUOUS, FLAG_GAP
 from bot4.model.names import PURPOSES
+from bot4.model.values import places as places_of
 from bot4.research.metrics import MonthReturn
 from bot4.research.record import RunRecord
 from bot4.research.report.words import (
@@ -156,8 +157,8 @@ def trades(record: RunRecord, decimals: int) -> str:
 def _trade(record: RunRecord, index: int, row: Any, decimals: int) -> str:
     instrument = record.instruments[int(row["instrument"])]
     tick, lot = float(instrument.tick), float(instrument.lot)
-    places = max(0, -int(instrument.tick.normalize().as_tuple().exponent))
-    qty_places = max(0, -int(instrument.lot.normalize().as_tuple().exponent))
+    places = places_of(instrument.tick)
+    qty_places = places_of(instrument.lot)
     entry, qty = float(row["entry_price"]) * tick, int(row["qty"]) * lot
     pnl, fees = float(record.money(row["pnl"])), float(record.money(row["fees"]))
     size = entry * qty

@@ -100,7 +100,9 @@ def reason_of(answer: Answer) -> tuple[Meaning, int]:
     """What the answer means, and why."""
     if answer.status in (418, 429):
         return "throttled", c.R_THROTTLED
-    known = meaning(answer.venue, answer.code) or CODES.get(answer.code)
+    known = meaning(answer.venue, answer.code)
+    if known is None and 400 <= answer.status < 500:  # who failed may have done it
+        known = CODES.get(answer.code)
     if known is not None:
         return known
     if answer.status >= 500:

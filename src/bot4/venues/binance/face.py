@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from bot4.ports.venue import (
 )
 from bot4.venues.binance.endpoints import CONNECTIONS, KLINES, SPOT_INTERVALS, Endpoint, Hosts
 from bot4.venues.binance.market_feed import FeedPlan, Lane, MarketFeed, Patience
-from bot4.venues.binance.orders import MS, bar_of, trade_of
+from bot4.venues.binance.orders import MS, bar_of, side_of, trade_of
 from bot4.venues.binance.private_feed import PrivateFeed, PrivatePlan
 from bot4.venues.binance.rest import Measures, Rest, Timing
 from bot4.venues.binance.rules import Listing
@@ -67,6 +67,20 @@ class Wiring:
     limits: tuple[Limit, ...] = ()
 
 
+class Known(OrderedDict[str, str]):
+    """The last orders of which something is known, at most `KNOWN_ORDERS`; `forgotten` counts the others."""
+
+    forgotten = 0
+
+    def keep(self, key: str, value: str) -> None:
+        """Remember, and forget the oldest when there are too many."""
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > KNOWN_ORDERS:
+            self.popitem(last=False)
+            self.forgotten += 1
+
+
 class Face(ABC):
     """The common half of both adapters; `spot.BinanceSpot` and `usdm.BinanceUsdm` complete it."""
 
@@ -89,7 +103,7 @@ class Face(ABC):
         self.rest = Rest(self.name, hosts.rest, key, self.table["time"], measures, wiring.timing)
         self._key = key
         self.listing = Listing(self.name, (), {})
-        self._client_ids: OrderedDict[str, str] = OrderedDict()  # venue id: client id
+        self._client_ids = Known()  # venue id: client id
         self._private: PrivateFeed | None = None
         self._feed: MarketFeed | None = None
         self._clock_task: asyncio.Task[None] | None = None
@@ -162,10 +176,35 @@ class Face(ABC):
 
     def _remember(self, venue_id: str, client_id: str) -> None:
         """Keep whose order `venue_id` is: trades name only that."""
-        self._client_ids[venue_id] = client_id
-        self._client_ids.move_to_end(venue_id)
-        if len(self._client_ids) > KNOWN_ORDERS:
-            self._client_ids.popitem(last=False)
+        self._client_ids.keep(venue_id, client_id)
+
+    def _asked(
+        self,
+        endpoint: Endpoint,
+        reply: OrderReply,
+        wire: str,
+        *,
+        client_id: str = "",
+        number: str = "",
+        order: ApprovedOrder | None = None,
+    ) -> OrderReply:
+        """`reply`, when it is of the order that `endpoint` was asked about; else nothing is known."""
+        told = reply.orig_client_order_id or reply.client_order_id
+        wrong = reply.symbol != wire or (client_id and told != client_id)
+        wrong = wrong or (number and str(reply.order_id) != number)
+        if order is not None and not wrong:
+            intent = order.intent
+            wrong = side_of(reply.side) != intent.side or reply.orig_qty != intent.quantity.to_decimal()
+        if wrong:
+            raise self.rest.strange(
+                endpoint, f"the answer is of another order ({reply.symbol[:40]} {told[:40]})"
+            )
+        return reply
+
+    def _all_of(self, endpoint: Endpoint, symbols: Iterable[str], wire: str | None) -> None:
+        """The rows of an answer are of the symbol that was asked for, when one was."""
+        if wire is not None and any(symbol != wire for symbol in symbols):
+            raise self.rest.strange(endpoint, f"the answer is not of {wire} alone")
 
     def _known(self, report: OrderReport) -> OrderReport:
         self._remember(report.venue_id, report.client_id)
@@ -237,10 +276,16 @@ class Face(ABC):
             }
             page = await self.rest.get(list[Candle], self.table["bars"], params)
             now_ms = self.sync.venue_ns() // MS
-            found += [bar_of(candle) for candle in page if candle[6] < now_ms]
+            try:
+                found += [bar_of(candle) for candle in page if candle[6] < now_ms]
+            except ValueError as error:
+                raise self.rest.strange(self.table["bars"], str(error)) from None
             if len(page) < KLINES:
                 break
-            since_ns = page[-1][0] * MS + bar_ns
+            after_ns = page[-1][0] * MS + bar_ns
+            if after_ns <= since_ns:
+                raise self.rest.strange(self.table["bars"], "the page ends before it begins")
+            since_ns = after_ns
         return found
 
     async def _snapshot(self, wire: str) -> bytes:
@@ -254,13 +299,17 @@ class Face(ABC):
         replies = await self._first_trades(wire, since_ms)
         page = replies
         while len(page) >= PAGE:
-            page = await self._trades_page({"symbol": wire, "fromId": page[-1].id + 1})
+            first = page[-1].id + 1
+            page = await self._trades_page({"symbol": wire, "fromId": first})
+            if page and page[0].id < first:
+                raise self.rest.strange(self.table["trades"], f"trade {page[0].id}, asked from {first} on")
             replies += page
         wanted = [r for r in replies if r.time >= since_ms]
         return [trade_of(r, symbol, await self._owner(wire, str(r.order_id))) for r in wanted]
 
     async def _trades_page(self, params: dict[str, object]) -> list[TradeReply]:
         page = await self.rest.get(list[TradeReply], self.table["trades"], {**params, "limit": PAGE})
+        self._all_of(self.table["trades"], (reply.symbol for reply in page), str(params["symbol"]))
         return sorted(page, key=lambda reply: reply.id)
 
     async def _first_trades(self, wire: str, since_ms: int) -> list[TradeReply]:
@@ -286,5 +335,6 @@ class Face(ABC):
                 )
             except NotFound:
                 return ""
+            reply = self._asked(self.table["order"], reply, wire, number=venue_id)
             self._remember(venue_id, reply.client_order_id)
         return self._client_ids[venue_id]

@@ -15,19 +15,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import aiohttp
 import msgspec
 import numpy as np
 
 from bot4.model import codes_nb as c
-from bot4.model.events import EVENT_DTYPE, RATE_SCALE
+from bot4.model.errors import InstrumentError
+from bot4.model.events import EVENT_DTYPE
 from bot4.model.instrument import Instrument
+from bot4.model.values import steps_down, steps_near
 from bot4.ports.clock import Clock
 from bot4.ports.frames import FrameParser
 from bot4.ports.venue import FundingView, MarketBatch, VenueError
 from bot4.venues.backoff import Backoff
+from bot4.venues.binance.checks import read
 from bot4.venues.binance.sockets import Socket, let_go
 from bot4.venues.binance.wire import MarkPrice
 from bot4.venues.depth_sync import DepthBroken, DepthSync, Rows
@@ -36,8 +38,9 @@ MS = 1_000_000
 MAX_BYTES = 64 << 20
 MAX_STREAMS = 180  # of one connection; futures take 200, spot 1024
 SNAPSHOT_TRIES = 6
+EARLY_NS = 60 * 10**9
+"""A due time that moves on longer before it comes was changed, not paid."""
 _BEGIN = b'{"stream":"'
-_MARK = msgspec.json.Decoder(MarkPrice, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,24 +208,22 @@ class MarketFeed:
         """The mark, and a funding event when its due time moves on: the rate before it was paid."""
         start = data.find(b'"data":')
         try:
-            mark = _MARK.decode(data[start + 7 : -1])
-        except msgspec.MsgspecError:
+            mark = read(data[start + 7 : -1], MarkPrice)
+            ticks = steps_down(mark.p, lane.instrument.tick, "mark")
+            at, index = (steps_near(price, lane.instrument.tick, "mark") for price in (mark.p, mark.i))
+        except (msgspec.MsgspecError, InstrumentError):
             lane.unreadable = True  # a mark is no book: the next one comes within seconds
             return
-        if not (mark.p.is_finite() and mark.p > 0 and mark.i.is_finite() and mark.i >= 0):
+        if mark.s != lane.wire or ticks <= 0:
             lane.unreadable = True
+            return
+        lane.marks.append((local, mark.E * MS, at, index))
+        if not mark.T:
             return
         due = mark.T * MS
-        tick = lane.instrument.tick
-        lane.marks.append((local, mark.E * MS, round(mark.p / tick), round(mark.i / tick)))
-        if lane.due and due > lane.due:
-            ticks = int(mark.p / lane.instrument.tick)
+        if lane.due and due > lane.due and local >= lane.due - EARLY_NS:
             lane.funding.append((local, lane.due, lane.rate, ticks))
-        try:
-            rate = int(Decimal(mark.r) * RATE_SCALE) if mark.r else lane.rate
-        except (ArithmeticError, ValueError):  # NaN, text
-            lane.unreadable = True
-            return
+        rate = mark.rate_e8 if mark.rate_e8 is not None else lane.rate
         lane.news = lane.news or (due, rate) != (lane.due, lane.rate)
         lane.due, lane.rate = due, rate
 

@@ -7,7 +7,9 @@ from decimal import Decimal
 from bot4.model import codes_nb as c
 from bot4.model.approved import ApprovedOrder
 from bot4.model.values import plain
-from bot4.ports.venue import BarReport, OrderReport, OrderState, TradeReport
+from bot4.ports.venue import BarReport, OrderReport, TradeReport
+from bot4.venues.binance import checks
+from bot4.venues.binance.checks import ALGO_STATES, STATES
 from bot4.venues.binance.wire import AlgoReply, Candle, OrderReply, TradeReply
 from bot4.venues.ids import encode
 
@@ -28,26 +30,6 @@ TYPES = {
 }
 """The venue's types; TAKE_PROFIT is a market order on spot and a limit order on futures."""
 
-STATES: dict[str, OrderState] = {
-    "NEW": "new",
-    "PENDING_NEW": "untriggered",
-    "PARTIALLY_FILLED": "partially_filled",
-    "FILLED": "filled",
-    "CANCELED": "canceled",
-    "PENDING_CANCEL": "canceled",
-    "REJECTED": "rejected",
-    "EXPIRED": "expired",
-    "EXPIRED_IN_MATCH": "expired",
-}
-ALGO_STATES: dict[str, OrderState] = {
-    "NEW": "untriggered",
-    "TRIGGERING": "triggered",
-    "TRIGGERED": "triggered",
-    "FINISHED": "triggered",  # ended in the book: the order there says how
-    "CANCELED": "canceled",
-    "EXPIRED": "expired",
-    "REJECTED": "rejected",
-}
 REASONS: dict[str, int] = {"canceled": c.R_VENUE, "rejected": c.R_VENUE, "expired": c.R_EXPIRED}
 FORCED = {
     "autoclose-": c.R_LIQUIDATED,
@@ -79,7 +61,7 @@ def type_of(word: str, spot: bool) -> str:
 
 def positive(number: Decimal | None) -> Decimal | None:
     """The venue writes 0 where there is no price."""
-    return number if number else None
+    return number if number is not None and number > 0 else None
 
 
 def spot_params(order: ApprovedOrder, wire_symbol: str) -> dict[str, object]:
@@ -180,7 +162,7 @@ def _price(price: object) -> str:
 def report_of(reply: OrderReply, symbol: str, spot: bool) -> OrderReport:
     """The report of an order by REST."""
     kind = type_of(reply.orig_type or reply.type, spot)
-    state = STATES.get(reply.status, "rejected")
+    state = STATES[reply.status]
     if state == "new" and kind in STOPS and spot and not reply.is_working:
         state = "untriggered"
     average = reply.avg_price
@@ -211,7 +193,7 @@ def report_of(reply: OrderReply, symbol: str, spot: bool) -> OrderReport:
 
 def algo_report(reply: AlgoReply, symbol: str) -> OrderReport:
     """The report of a conditional order that has not filled anything yet."""
-    state = ALGO_STATES.get(reply.algo_status, "rejected")
+    state = ALGO_STATES[reply.algo_status]
     return OrderReport(
         symbol=symbol,
         client_id=reply.client_algo_id,
@@ -232,7 +214,7 @@ def algo_report(reply: AlgoReply, symbol: str) -> OrderReport:
 
 def trade_of(reply: TradeReply, symbol: str, client_id: str) -> TradeReport:
     """The report of an own trade by REST."""
-    spot = not reply.side
+    spot = reply.is_buyer is not None
     return TradeReport(
         symbol=symbol,
         trade_id=str(reply.id),
@@ -250,5 +232,10 @@ def trade_of(reply: TradeReply, symbol: str, client_id: str) -> TradeReport:
 
 
 def bar_of(candle: Candle) -> BarReport:
-    """A row of klines."""
+    """A row of klines; ValueError for one that no market can make."""
+    opened, high, low, close, volume = candle[1:6]
+    checks.times(candle[0], candle[6])
+    checks.amounts(open=opened, high=high, low=low, close=close, volume=volume)
+    if not 0 < low <= min(opened, close) <= max(opened, close) <= high:
+        raise ValueError(f"the candle of {candle[0]} does not hold its own prices")
     return BarReport(candle[0] * MS, candle[1], candle[2], candle[3], candle[4], candle[5])

@@ -19,12 +19,12 @@ from bot4.model import codes_nb as c
 from bot4.ports.clock import Clock
 from bot4.ports.venue import PrivateEvent, StreamState, VenueError
 from bot4.venues.backoff import Backoff
+from bot4.venues.binance.checks import read
 from bot4.venues.binance.sockets import Socket, let_go
 from bot4.venues.binance.wire import Enveloped
 
 MAX_WAITING = 50_000
 ENDINGS = frozenset({"listenKeyExpired", "eventStreamTerminated", "serverShutdown"})
-_ENVELOPE = msgspec.json.Decoder(Enveloped, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,9 @@ class PrivateFeed:
                 reason = error.reason
             except (aiohttp.ClientError, OSError, TimeoutError):
                 reason = c.R_NETWORK
+            except Exception:  # noqa: BLE001 - a reader that died would look like a stream without news
+                self.unreadable += 1
+                reason = c.R_INTERNAL
             self._tell(False, reason)
             await asyncio.sleep(backoff.next_s())
 
@@ -118,11 +121,14 @@ class PrivateFeed:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
             try:
-                outer = _ENVELOPE.decode(message.data)
+                outer = read(message.data, Enveloped)
                 raw = bytes(outer.event or outer.data) or message.data
-                name = _ENVELOPE.decode(raw).e
+                inner = read(raw, Enveloped)
+                name = inner.e
                 if name in ENDINGS:
                     return c.R_EXPIRED
+                if not name and inner.id is None:  # nor is it an answer
+                    raise msgspec.DecodeError("an event without a name")
                 events = self._plan.decode(name, raw)
             except msgspec.MsgspecError:
                 self.unreadable += 1

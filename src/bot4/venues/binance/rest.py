@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -28,9 +29,10 @@ from bot4.ports.venue import (
     VenueError,
     VenueUnreachable,
 )
+from bot4.venues.binance.checks import read
 from bot4.venues.binance.endpoints import HEADERS, ORDERS_10S, ORDERS_DAY, ORDERS_MINUTE, WEIGHT, Endpoint
 from bot4.venues.binance.errors import Answer, error_of, reason_of
-from bot4.venues.binance.wire import Failure, ServerTime
+from bot4.venues.binance.wire import Done, Failure, Order, ServerTime
 from bot4.venues.clock_sync import ClockSync
 from bot4.venues.health import HealthMonitor
 from bot4.venues.limits import RateLimiter
@@ -38,7 +40,13 @@ from bot4.venues.quirks import harmless
 
 MS = 1_000_000
 T = TypeVar("T")
+_DONE: Any = Done | list[msgspec.Raw]
+_SHOWN: Any = Order | list[Order]
 CLOCK_BURST = 4
+FAILURE_BYTES = 4096
+"""No refusal is longer."""
+LONGEST_WAIT_S = 3 * 86_400
+"""The longest ban that the venue documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +108,16 @@ class Rest:
     ) -> bytes:
         """Send a request and give the body; `VenueError` by what is known of its effect."""
         try:
-            return await self._once(endpoint, params or {}, urgent)
+            try:
+                return await self._once(endpoint, params or {}, urgent)
+            except VenueUnreachable as error:
+                if error.code != -1021:
+                    raise
+                return await self._once(endpoint, params or {}, urgent)
         except NotSent as error:
-            if isinstance(error, Throttled):
-                raise
-            if endpoint.command:
+            if endpoint.command or isinstance(error, Throttled):
                 raise
             raise VenueUnreachable(str(error), error.reason, error.code) from None
-        except VenueUnreachable as error:
-            if error.code != -1021:
-                raise
-            return await self._once(endpoint, params or {}, urgent)
 
     async def get(
         self,
@@ -125,10 +132,19 @@ class Rest:
     def decoded(self, kind: type[T], endpoint: Endpoint, body: bytes) -> T:
         """The body as `kind`."""
         try:
-            return msgspec.json.decode(body, type=kind, strict=False)
+            return read(body, kind)
         except msgspec.MsgspecError as error:
-            text = f"{endpoint.method} {endpoint.path}: the answer cannot be read: {error}"
-            raise _blind(endpoint)(text, c.R_VENUE) from None
+            raise self.strange(endpoint, f"the answer cannot be read: {error}") from None
+
+    def strange(self, endpoint: Endpoint, text: str) -> OutcomeUnknown | VenueUnreachable:
+        """The error of an answer that is not one to what was asked: nothing is known."""
+        return _blind(endpoint)(f"{endpoint.method} {endpoint.path}: {text}", c.R_VENUE)
+
+    async def do(
+        self, endpoint: Endpoint, params: Mapping[str, object] | None = None, urgent: bool = False
+    ) -> None:
+        """`ask`, of which only that it was done matters."""
+        self.decoded(_DONE, endpoint, await self.ask(endpoint, params, urgent))
 
     def signed(self, params: Mapping[str, object], separator: str = "") -> dict[str, object]:
         """The parameters with time stamp, window and signature; for REST in their order, else sorted."""
@@ -190,13 +206,15 @@ class Rest:
         """The body of a good reply; the error of a bad one, after what it teaches was noted."""
         limiter = self._m.limiter
         for header, name in HEADERS.items():
-            used = reply.headers.get(header, "")
-            if used.isdigit():
-                limiter.sync(name, int(used))
-        if 200 <= reply.status < 300:
-            self._tell_health(began, ok=True)
-            return body
+            used = _count(reply.headers.get(header, ""))
+            if used is not None:
+                limiter.sync(name, used)
         answer = _answer(self._venue, reply, body)
+        if 200 <= reply.status < 300:
+            self._tell_health(began, ok=answer.code >= 0)
+            if answer.code < 0:
+                raise self.strange(endpoint, f"HTTP {reply.status} with {answer.code} {answer.text}")
+            return body
         if harmless(self._venue, endpoint.path, answer.code):
             self._tell_health(began, ok=True)
             return body
@@ -205,9 +223,12 @@ class Rest:
         if isinstance(error, Throttled):
             if answer.code != -1015:
                 limiter.block(error.wait_ns, hard=reply.status == 418)
-        elif meaning == "clock":
+        elif meaning == "clock" and endpoint.access == "signed":
             self._m.sync.forget()
-            await self.measure()
+            with suppress(VenueError):  # unmeasured, nothing signed goes out; the refusal stands
+                await self.measure()
+        if endpoint.command and not answer.code and _tells_of_order(body):
+            error = self.strange(endpoint, f"HTTP {reply.status} with an order")
         self._tell_health(began, ok=not isinstance(error, OutcomeUnknown) and answer.status < 500)
         raise error
 
@@ -221,11 +242,26 @@ def _blind(endpoint: Endpoint) -> type[OutcomeUnknown | VenueUnreachable]:
     return OutcomeUnknown if endpoint.command else VenueUnreachable
 
 
-def _answer(venue: str, reply: aiohttp.ClientResponse, body: bytes) -> Answer:
-    """A failed reply, whatever its body is: proxies answer in HTML."""
+def _count(header: str) -> int | None:
+    """A header's number, None where it is none."""
+    return int(header) if header.isascii() and header.isdigit() and len(header) < 16 else None
+
+
+def _tells_of_order(body: bytes) -> bool:
+    """Whether a body shows an order, or several."""
     try:
-        failure = msgspec.json.decode(body, type=Failure)
+        shown = read(body, _SHOWN)
+    except msgspec.MsgspecError:
+        return False
+    rows = shown if isinstance(shown, list) else [shown]
+    return any(bytes(row.order_id) or bytes(row.algo_id) or bytes(row.order_list_id) for row in rows)
+
+
+def _answer(venue: str, reply: aiohttp.ClientResponse, body: bytes) -> Answer:
+    """What a body says of a failure, whatever it is: proxies answer in HTML."""
+    try:
+        failure = read(body, Failure) if len(body) <= FAILURE_BYTES else Failure()
     except msgspec.MsgspecError:
         failure = Failure(0, body[:120].decode("utf-8", "replace"))
-    wait = reply.headers.get("Retry-After", "")
-    return Answer(reply.status, failure.code, failure.msg, int(wait) * 10**9 if wait.isdigit() else 0, venue)
+    wait = min(_count(reply.headers.get("Retry-After", "")) or 0, LONGEST_WAIT_S)
+    return Answer(reply.status, failure.code, str(failure.msg)[:400], wait * 10**9, venue)

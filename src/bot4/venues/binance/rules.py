@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from bot4.model.errors import InstrumentError
 from bot4.model.instrument import Instrument
+from bot4.model.values import plain_step, steps_down
 from bot4.ports.venue import Rules
-from bot4.venues.binance.wire import Filter, SymbolInfo
+from bot4.venues.binance.checks import read
+from bot4.venues.binance.wire import Filter, SymbolInfo, SymbolKind
 
 HOUR_NS = 3600 * 10**9
 _THOUSANDS = re.compile(r"(1000000|1000|1M)(?=[A-Z])")
@@ -31,11 +35,6 @@ _STATUS: dict[str, Literal["trading", "halted", "closing", "delisted"]] = {
     "CLOSE": "delisted",
     "DELIVERED": "delisted",
 }
-
-
-def plain_step(number: Decimal) -> Decimal:
-    """The same number without trailing zeros and without an exponent: 1E-8 and 0.00000001 are one."""
-    return Decimal(f"{number.normalize():f}")
 
 
 def contract_unit(base: str) -> tuple[str, Decimal]:
@@ -75,7 +74,11 @@ def rules_of(info: SymbolInfo, venue: str, hours: int = 8) -> Rules:
     least = (notional.min_notional or notional.notional) if notional is not None else None
     orders, stops = _filter(info, "MAX_NUM_ORDERS"), _filter(info, "MAX_NUM_ALGO_ORDERS")
     up, down = _bands(info)
-    step = plain_step(lot.step_size)
+    step, tick = plain_step(lot.step_size), plain_step(price.tick_size)
+    least_qty = max(1, steps_down(lot.min_qty or step, step, f"{info.symbol} minQty"))
+    most_qty = steps_down(lot.max_qty or step * 10**12, step, f"{info.symbol} maxQty")
+    if least_qty > most_qty:
+        raise InstrumentError(f"{venue} {info.symbol}: minQty is above maxQty")
     name = f"{info.base_asset}-{info.quote_asset}{'-PERP' if perp else ''}"
     base, size = contract_unit(info.base_asset) if perp else (info.base_asset, Decimal(1))
     instrument = Instrument(
@@ -84,10 +87,10 @@ def rules_of(info: SymbolInfo, venue: str, hours: int = 8) -> Rules:
         base=base,
         quote=info.quote_asset,
         kind="perp" if perp else "spot",
-        tick=plain_step(price.tick_size),
+        tick=tick,
         lot=step,
-        min_qty=max(step, (lot.min_qty or step) // step * step),
-        max_qty=(lot.max_qty or step * 10**12) // step * step,
+        min_qty=least_qty * step,
+        max_qty=most_qty * step,
         min_notional=least or Decimal(0),
         contract=info.contract_size or Decimal(1),
     )
@@ -106,23 +109,35 @@ def rules_of(info: SymbolInfo, venue: str, hours: int = 8) -> Rules:
 
 
 class Listing:
-    """The symbols of a venue by both of their names."""
+    """The symbols of a venue by both of their names; `rows` are those of exchangeInfo.
 
-    def __init__(self, venue: str, infos: Iterable[SymbolInfo], hours: dict[str, int]) -> None:
+    What cannot be read, or is told twice, is not listed; `unreadable` says why, by the venue's name or place.
+    """
+
+    def __init__(self, venue: str, rows: Iterable[msgspec.Raw], hours: dict[str, int]) -> None:
         self.rules: dict[str, Rules] = {}
         self.wire: dict[str, str] = {}
         self.name: dict[str, str] = {}
         self.unreadable: dict[str, str] = {}
-        for info in infos:
-            if info.contract_type not in ("", "PERPETUAL"):
-                continue  # dated futures are not traded
+        for place, row in enumerate(rows):
+            name = f"#{place}"
             try:
-                made = rules_of(info, venue, hours.get(info.symbol, 8))
-            except InstrumentError as error:
-                self.unreadable[info.symbol] = str(error)
+                kind = read(row, SymbolKind)
+                if kind.contract_type not in ("", "PERPETUAL"):
+                    continue  # dated futures are not traded
+                name = kind.symbol
+                info = read(row, SymbolInfo)
+                made = rules_of(info, venue, hours.get(name, 8))
+            except (InstrumentError, msgspec.DecodeError) as error:
+                self.unreadable[name] = str(error)
                 continue
             symbol = made.instrument.symbol
-            self.rules[symbol], self.wire[symbol], self.name[info.symbol] = made, info.symbol, symbol
+            if name in self.name:
+                self.unreadable[name] = f"{name} is listed twice"
+            self.rules[symbol], self.wire[symbol], self.name[name] = made, name, symbol
+        for name in self.unreadable.keys() & self.name.keys():
+            symbol = self.name.pop(name)
+            del self.rules[symbol], self.wire[symbol]
 
     def on_wire(self, symbol: str) -> str:
         """The venue's name of bot4's `symbol`; InstrumentError when it is not listed."""

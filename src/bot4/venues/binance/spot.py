@@ -17,20 +17,20 @@ from bot4.ports.venue import (
     MarginMode,
     OrderRejected,
     OrderReport,
-    OutcomeUnknown,
     PositionReport,
     PrivateEvent,
     TradeReport,
     Unsupported,
     VenueUnreachable,
 )
+from bot4.venues.binance.checks import STATES, read
 from bot4.venues.binance.endpoints import OPEN_WITHOUT_SYMBOL, SPOT, SPOT_INTERVALS, SPOT_LIMITS, Hosts
 from bot4.venues.binance.face import Face, Wiring
 from bot4.venues.binance.orders import (
     MS,
     REASONS,
-    STATES,
     STOPS,
+    ZERO,
     oco_params,
     positive,
     report_of,
@@ -79,8 +79,10 @@ class BinanceSpot(Face):
     async def submit(self, order: ApprovedOrder) -> OrderReport:
         """Place an order."""
         symbol = order.intent.instrument
-        params = spot_params(order, self._wire(symbol, command=True))
+        wire, name = self._wire(symbol, command=True), order.client_order_id
+        params = spot_params(order, wire)
         reply = await self.rest.get(OrderReply, self.table["submit"], params, self.is_urgent(order))
+        reply = self._asked(self.table["submit"], reply, wire, client_id=name, order=order)
         report = report_of(reply, symbol, spot=True)
         if order.intent.type == "stop" and report.state == "new":
             report = replace(report, state="untriggered")  # the reply does not say that it waits
@@ -97,17 +99,21 @@ class BinanceSpot(Face):
                 f"{self.name}: an OCO is one limit and one stop, of one quantity", c.R_UNCHECKED
             )
         symbol = first.intent.instrument
-        params = oco_params(target, stop, self._wire(symbol, command=True))
+        wire = self._wire(symbol, command=True)
+        params = oco_params(target, stop, wire)
         reply = await self.rest.get(ListReply, self.table["oco"], params, urgent=True)
-        reports = {}
-        for row in reply.order_reports:
-            report = self._known(report_of(row, symbol, spot=True))
+        rows = {row.client_order_id: row for row in reply.order_reports}
+        placed: list[OrderReport] = []
+        for leg in (first, second):
+            row = rows.get(leg.client_order_id)
+            if row is None:
+                raise self.rest.strange(self.table["oco"], f"the answer lacks {leg.client_order_id}")
+            row = self._asked(self.table["oco"], row, wire, client_id=leg.client_order_id, order=leg)
+            report = report_of(row, symbol, spot=True)
             if report.type in STOPS and report.state == "new":
                 report = replace(report, state="untriggered")
-            reports[report.client_id] = report
-        if len(reports) < 2 or {first.client_order_id, second.client_order_id} - reports.keys():
-            raise OutcomeUnknown(f"{self.name}: the reply tells of {len(reports)} legs", c.R_VENUE)
-        return reports[first.client_order_id], reports[second.client_order_id]
+            placed.append(self._known(report))
+        return placed[0], placed[1]
 
     async def amend(self, order: ApprovedOrder, client_id: str, beside: Decimal = Decimal(0)) -> OrderReport:
         """Spot orders keep their price: cancel and place anew."""
@@ -115,38 +121,40 @@ class BinanceSpot(Face):
 
     async def cancel(self, symbol: str, client_id: str) -> OrderReport:
         """Cancel one order; of an OCO the venue cancels the other leg too."""
-        params = {
-            "symbol": self._wire(symbol, command=True),
-            "origClientOrderId": encode(self.name, client_id),
-        }
+        wire = self._wire(symbol, command=True)
+        params = {"symbol": wire, "origClientOrderId": encode(self.name, client_id)}
         body = await self.rest.ask(self.table["cancel"], params, urgent=True)
         try:
-            lists = msgspec.json.decode(body, type=ListReply, strict=False).order_reports
+            lists = read(body, ListReply).order_reports
             reply = next(row for row in lists if row.orig_client_order_id == client_id)
         except (msgspec.MsgspecError, StopIteration):
             reply = self.rest.decoded(OrderReply, self.table["cancel"], body)
+        reply = self._asked(self.table["cancel"], reply, wire, client_id=client_id)
         return report_of(reply, symbol, spot=True)
 
     async def cancel_all(self, symbol: str) -> None:
         """Cancel all orders on `symbol`; that there were none is no error."""
         params = {"symbol": self._wire(symbol, command=True)}
-        await self.rest.ask(self.table["cancel_all"], params, urgent=True)
+        await self.rest.do(self.table["cancel_all"], params, urgent=True)
 
     async def order(self, symbol: str, client_id: str) -> OrderReport:
         """Look an order up by its client id."""
-        params = {"symbol": self._wire(symbol), "origClientOrderId": encode(self.name, client_id)}
+        wire = self._wire(symbol)
+        params = {"symbol": wire, "origClientOrderId": encode(self.name, client_id)}
         reply = await self.rest.get(OrderReply, self.table["order"], params)
+        reply = self._asked(self.table["order"], reply, wire, client_id=client_id)
         return self._known(report_of(reply, symbol, spot=True))
 
     async def open_orders(self, symbol: str | None = None) -> Sequence[OrderReport]:
         """Working orders, waiting stops included."""
         endpoint = self.table["open"]
-        params = {}
+        params: dict[str, str] = {}
         if symbol is None:
             endpoint = endpoint.costing(OPEN_WITHOUT_SYMBOL["spot"])
         else:
             params = {"symbol": self._wire(symbol)}
         replies = await self.rest.get(list[OrderReply], endpoint, params)
+        self._all_of(endpoint, (reply.symbol for reply in replies), params.get("symbol"))
         return [self._known(report_of(r, self._bot4(r.symbol), spot=True)) for r in replies]
 
     # --- the account -------------------------------------------------------------------------------------
@@ -210,7 +218,7 @@ class BinanceSpot(Face):
         try:
             await socket.send_str(msgspec.json.encode(request).decode())
             message = await socket.receive(self.wiring.timing.answer_s)
-            reply = msgspec.json.decode(message.data, type=Enveloped, strict=False)
+            reply = read(message.data, Enveloped)
         except (msgspec.MsgspecError, TimeoutError, TypeError):
             raise VenueUnreachable(f"{self.name}: no answer to {_SUBSCRIBE}", c.R_PRIVATE_DOWN) from None
         if reply.status != 200:
@@ -228,9 +236,9 @@ class BinanceSpot(Face):
         return known[name](raw) if name in known else ()
 
     def _execution(self, raw: bytes) -> Sequence[PrivateEvent]:
-        told = msgspec.json.decode(raw, type=SpotReport, strict=False)
+        told = read(raw, SpotReport)
         kind, symbol = type_of(told.o, spot=True), self._bot4(told.s)
-        state = STATES.get(told.X, "rejected")
+        state = STATES[told.X]
         if state == "new" and kind in STOPS and not told.w:
             state = "untriggered"
         client_id = told.C if told.x in ("CANCELED", "REPLACED") and told.C else told.c
@@ -249,7 +257,7 @@ class BinanceSpot(Face):
             filled=told.z,
             price=positive(told.p),
             stop_price=positive(told.P),
-            average=told.Z / told.z if told.z else None,
+            average=positive(told.Z / told.z) if told.z else None,
             reduce_only=False,
             ts_venue=told.T * MS,
             reason=reason,
@@ -257,14 +265,14 @@ class BinanceSpot(Face):
         )
         if told.x != "TRADE":
             return (report,)
-        fee_asset = told.N or ""
+        fee, fee_asset = told.n or ZERO, told.N or ""
         trade = TradeReport(
-            symbol, str(told.t), client_id, str(told.i), side_of(told.S), told.L, told.l, told.n, fee_asset,
+            symbol, str(told.t), client_id, str(told.i), side_of(told.S), told.L, told.l, fee, fee_asset,
             told.m, told.T * MS,
         )  # fmt: skip
         return (trade, report)
 
     def _positions(self, raw: bytes) -> Sequence[PrivateEvent]:
-        told = msgspec.json.decode(raw, type=SpotPositions, strict=False)
+        told = read(raw, SpotPositions)
         balances = tuple(Balance(b.a, b.f + b.l, b.f) for b in told.B)
         return (AccountReport(told.u * MS, balances, (), complete=False, why="order"),)

@@ -12,8 +12,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from bot4.model import codes_nb as c
 from bot4.model.approved import ApprovedOrder
 from bot4.model.values import plain
@@ -31,13 +29,12 @@ from bot4.ports.venue import (
     Unsupported,
     VenueUnreachable,
 )
+from bot4.venues.binance.checks import ALGO_STATES, STATES, read
 from bot4.venues.binance.endpoints import INTERVALS, OPEN_WITHOUT_SYMBOL, USDM, USDM_LIMITS, Hosts
-from bot4.venues.binance.face import Face, Wiring
+from bot4.venues.binance.face import Face, Known, Wiring
 from bot4.venues.binance.orders import (
-    ALGO_STATES,
     MS,
     REASONS,
-    STATES,
     algo_params,
     algo_report,
     forced_reason,
@@ -52,6 +49,7 @@ from bot4.venues.binance.rules import Listing
 from bot4.venues.binance.sockets import Socket
 from bot4.venues.binance.wire import (
     AlgoReply,
+    DeadMan,
     ExchangeInfo,
     FundingInfo,
     HedgeMode,
@@ -68,6 +66,11 @@ from bot4.venues.ids import encode
 ZERO = Decimal(0)
 
 
+def _margin_mode(word: str) -> MarginMode:
+    """bot4's word for a margin mode of the venue; `none` where it tells none."""
+    return "none" if not word else "isolated" if word.lower() == "isolated" else "cross"
+
+
 class BinanceUsdm(Face):
     """One USD-M futures account, in one-way mode."""
 
@@ -80,8 +83,8 @@ class BinanceUsdm(Face):
     def __init__(self, hosts: Hosts, wiring: Wiring) -> None:
         super().__init__(hosts, wiring, USDM_LIMITS)
         self._listen_key = ""
-        self._algo_ids: dict[str, str] = {}  # number in the book: client id of the conditional order
-        self._waiting: set[str] = set()  # client ids of conditional orders that have not triggered
+        self._algo_ids = Known()  # number in the book: client id of the conditional order
+        self._waiting = Known()  # client ids of conditional orders that have not triggered
 
     async def _load_rules(self) -> Listing:
         info = await self.rest.get(ExchangeInfo, self.table["rules"])
@@ -103,9 +106,12 @@ class BinanceUsdm(Face):
         urgent = self.is_urgent(order)
         if order.intent.type == "stop":
             algo = await self.rest.get(AlgoReply, self.table["algo_submit"], algo_params(order, wire), urgent)
-            self._waiting.add(order.client_order_id)
+            algo = self._asked_algo("algo_submit", algo, wire, order.client_order_id, order)
+            self._waiting.keep(order.client_order_id, "")
             return algo_report(algo, symbol)
         reply = await self.rest.get(OrderReply, self.table["submit"], usdm_params(order, wire), urgent)
+        name = order.client_order_id
+        reply = self._asked(self.table["submit"], reply, wire, client_id=name, order=order)
         return self._known(report_of(reply, symbol, spot=False))
 
     async def submit_oco(
@@ -120,14 +126,16 @@ class BinanceUsdm(Face):
         intent = order.intent
         if intent.type != "limit" or intent.price is None:
             raise OrderRejected(f"{self.name}: only limit orders are amended ({client_id})", c.R_UNCHECKED)
+        wire = self._wire(intent.instrument, command=True)
         params = {
-            "symbol": self._wire(intent.instrument, command=True),
+            "symbol": wire,
             "origClientOrderId": encode(self.name, client_id),
             "side": "BUY" if intent.side > 0 else "SELL",
             "quantity": plain(intent.quantity.to_decimal() + beside),
             "price": plain(intent.price.to_decimal()),
         }
         reply = await self.rest.get(OrderReply, self.table["amend"], params, self.is_urgent(order))
+        reply = self._asked(self.table["amend"], reply, wire, client_id=client_id, order=order)
         return report_of(reply, intent.instrument, spot=False)
 
     async def cancel(self, symbol: str, client_id: str) -> OrderReport:
@@ -140,34 +148,39 @@ class BinanceUsdm(Face):
         return await self._cancel_waiting(symbol, client_id)
 
     async def _cancel_in_book(self, symbol: str, client_id: str) -> OrderReport:
-        params: dict[str, object] = {"symbol": self._wire(symbol, command=True)}
+        wire = self._wire(symbol, command=True)
+        params: dict[str, object] = {"symbol": wire}
         number = next((n for n, owner in self._algo_ids.items() if owner == client_id), "")
         if number:
             params["orderId"] = number
         else:
             params["origClientOrderId"] = encode(self.name, client_id)
         reply = await self.rest.get(OrderReply, self.table["cancel"], params, urgent=True)
+        name = "" if number else client_id
+        reply = self._asked(self.table["cancel"], reply, wire, client_id=name, number=number)
         return replace(report_of(reply, symbol, spot=False), client_id=client_id)
 
     async def _cancel_waiting(self, symbol: str, client_id: str) -> OrderReport:
-        self._wire(symbol, command=True)
+        wire = self._wire(symbol, command=True)
         params = {"clientAlgoId": encode(self.name, client_id)}
         try:
-            await self.rest.ask(self.table["algo_cancel"], params, urgent=True)
+            await self.rest.do(self.table["algo_cancel"], params, urgent=True)
         except NotFound:
-            self._waiting.discard(client_id)
+            self._waiting.pop(client_id, None)
             try:
                 found = await self.rest.get(AlgoReply, self.table["algo_order"], params, urgent=True)
+                found = self._asked_algo("algo_order", found, wire, client_id)
             except VenueUnreachable:
                 found = None
             if found is not None and found.actual_order_id:
-                self._algo_ids[found.actual_order_id] = client_id
+                self._algo_ids.keep(found.actual_order_id, client_id)
                 return await self._cancel_in_book(symbol, client_id)
             raise
-        self._waiting.discard(client_id)
+        self._waiting.pop(client_id, None)
         # the reply has only a number; what the order was is asked for, and a failure there changes nothing
         try:
             reply = await self.rest.get(AlgoReply, self.table["algo_order"], params, urgent=True)
+            reply = self._asked_algo("algo_order", reply, wire, client_id)
             return replace(algo_report(reply, symbol), state="canceled", reason=c.R_VENUE)
         except (VenueUnreachable, NotFound):
             return OrderReport(
@@ -180,7 +193,7 @@ class BinanceUsdm(Face):
         params = {"symbol": self._wire(symbol, command=True)}
         # side by side: behind the first answer comes the news of every order it cancelled
         both = [
-            self.rest.ask(self.table[name], params, urgent=True) for name in ("cancel_all", "algo_cancel_all")
+            self.rest.do(self.table[name], params, urgent=True) for name in ("cancel_all", "algo_cancel_all")
         ]
         for failed in await asyncio.gather(*both, return_exceptions=True):
             if isinstance(failed, BaseException):
@@ -193,13 +206,28 @@ class BinanceUsdm(Face):
             try:
                 params = {"symbol": wire, "origClientOrderId": encode(self.name, client_id)}
                 reply = await self.rest.get(OrderReply, self.table["order"], params)
+                reply = self._asked(self.table["order"], reply, wire, client_id=client_id)
                 return self._known(report_of(reply, symbol, spot=False))
             except NotFound:
                 pass
         algo = await self.rest.get(
             AlgoReply, self.table["algo_order"], {"clientAlgoId": encode(self.name, client_id)}
         )
+        algo = self._asked_algo("algo_order", algo, wire, client_id)
         return await self._resolved(algo, symbol, wire)
+
+    def _asked_algo(
+        self, name: str, reply: AlgoReply, wire: str, client_id: str, order: ApprovedOrder | None = None
+    ) -> AlgoReply:
+        """`reply`, when it is of the conditional order that was asked about; else nothing is known."""
+        wrong = reply.symbol != wire or reply.client_algo_id != client_id
+        if order is not None and not wrong:
+            intent = order.intent
+            wrong = side_of(reply.side) != intent.side or reply.quantity != intent.quantity.to_decimal()
+        if wrong:
+            what = f"{reply.symbol[:40]} {reply.client_algo_id[:40]}"
+            raise self.rest.strange(self.table[name], f"the answer is of another order ({what})")
+        return reply
 
     async def _resolved(self, algo: AlgoReply, symbol: str, wire: str) -> OrderReport:
         """A conditional order, with what became of it in the book when it has triggered."""
@@ -212,6 +240,7 @@ class BinanceUsdm(Face):
             reply = await self.rest.get(OrderReply, self.table["order"], params)
         except NotFound:
             return report
+        reply = self._asked(self.table["order"], reply, wire, number=algo.actual_order_id)
         found = report_of(reply, symbol, spot=False)
         return replace(
             found,
@@ -224,19 +253,22 @@ class BinanceUsdm(Face):
     async def open_orders(self, symbol: str | None = None) -> Sequence[OrderReport]:
         """Working orders, and conditional ones that wait."""
         cost = 1 if symbol is not None else OPEN_WITHOUT_SYMBOL["usdm"]
-        params = {} if symbol is None else {"symbol": self._wire(symbol)}
+        params: dict[str, str] = {} if symbol is None else {"symbol": self._wire(symbol)}
         book = await self.rest.get(list[OrderReply], self.table["open"].costing(cost), params)
         algo = await self.rest.get(list[AlgoReply], self.table["algo_open"].costing(cost), params)
+        wire = params.get("symbol")
+        self._all_of(self.table["open"], (row.symbol for row in book), wire)
+        self._all_of(self.table["algo_open"], (row.symbol for row in algo), wire)
         reports = [self._known(self._as_ours(report_of(r, self._bot4(r.symbol), spot=False))) for r in book]
         for row in algo:
             if not row.actual_order_id:
-                self._waiting.add(row.client_algo_id)
+                self._waiting.keep(row.client_algo_id, "")
                 reports.append(algo_report(row, self._bot4(row.symbol)))
         return reports
 
     def _triggered(self, number: str, client_id: str) -> None:
-        self._waiting.discard(client_id)
-        self._algo_ids[number] = client_id
+        self._waiting.pop(client_id, None)
+        self._algo_ids.keep(number, client_id)
         self._remember(number, client_id)
 
     def _as_ours(self, report: OrderReport) -> OrderReport:
@@ -251,7 +283,7 @@ class BinanceUsdm(Face):
         asked = self.sync.venue_ns()
         reply, rows, mode = await asyncio.gather(
             self.rest.get(UsdmAccount, self.table["account"]),
-            self.rest.get(list[PositionReply], self.table["positions"]),
+            self._holdings({}),
             self.rest.get(HedgeMode, self.table["hedge"]),
         )
         return AccountReport(
@@ -267,6 +299,13 @@ class BinanceUsdm(Face):
             can_withdraw=reply.can_withdraw,
         )
 
+    async def _holdings(self, params: dict[str, object]) -> list[PositionReply]:
+        """Rows of positionRisk, each position once: a row told twice would count twice."""
+        rows = await self.rest.get(list[PositionReply], self.table["positions"], params)
+        if len({(row.symbol, row.position_side) for row in rows}) != len(rows):
+            raise self.rest.strange(self.table["positions"], "a position is told twice")
+        return rows
+
     def _position(self, row: PositionReply) -> PositionReport:
         return PositionReport(
             symbol=self._bot4(row.symbol),
@@ -274,17 +313,17 @@ class BinanceUsdm(Face):
             entry_price=positive(row.entry_price),
             mark_price=positive(row.mark_price),
             liquidation_price=positive(row.liquidation_price),
-            leverage=int(row.leverage),
-            margin_mode="isolated" if row.margin_type.lower() == "isolated" else "cross",
+            leverage=row.leverage,
+            margin_mode=_margin_mode(row.margin_type),
         )
 
     async def set_leverage(self, symbol: str, leverage: int, mode: MarginMode) -> PositionReport:
         """Set both and read them back; OrderRejected(R_LEVERAGE) when the venue shows something else."""
         wire = self._wire(symbol, command=True)
         kind = "ISOLATED" if mode == "isolated" else "CROSSED"
-        await self.rest.ask(self.table["margin_type"], {"symbol": wire, "marginType": kind}, urgent=True)
-        await self.rest.ask(self.table["leverage"], {"symbol": wire, "leverage": leverage}, urgent=True)
-        rows = await self.rest.get(list[PositionReply], self.table["positions"], {"symbol": wire})
+        await self.rest.do(self.table["margin_type"], {"symbol": wire, "marginType": kind}, urgent=True)
+        await self.rest.do(self.table["leverage"], {"symbol": wire, "leverage": leverage}, urgent=True)
+        rows = await self._holdings({"symbol": wire})
         found = next((self._position(row) for row in rows if row.symbol == wire), None)
         if found is None or found.leverage != leverage or found.margin_mode != mode:
             shown = "nothing" if found is None else f"{found.leverage}x {found.margin_mode}"
@@ -293,8 +332,12 @@ class BinanceUsdm(Face):
 
     async def set_dead_man(self, symbol: str, after_ns: int) -> None:
         """Count down to the cancelling of all orders on `symbol`; 0 stops the count."""
-        params = {"symbol": self._wire(symbol, command=True), "countdownTime": after_ns // MS}
-        await self.rest.ask(self.table["dead_man"], params, urgent=True)
+        wire, ms = self._wire(symbol, command=True), after_ns // MS
+        params = {"symbol": wire, "countdownTime": ms}
+        reply = await self.rest.get(DeadMan, self.table["dead_man"], params, urgent=True)
+        if reply.symbol != wire or reply.countdown_time != ms:
+            told = f"{reply.symbol[:40]} {reply.countdown_time} ms"
+            raise self.rest.strange(self.table["dead_man"], f"counts {told}, not {wire} {ms} ms")
 
     # --- the private stream ------------------------------------------------------------------------------
 
@@ -327,10 +370,10 @@ class BinanceUsdm(Face):
         return known[name](raw) if name in known else ()
 
     def _execution(self, raw: bytes) -> Sequence[PrivateEvent]:
-        told = msgspec.json.decode(raw, type=UsdmReport, strict=False).o
+        told = read(raw, UsdmReport).o
         kind, symbol, number = type_of(told.ot or told.o, spot=False), self._bot4(told.s), str(told.i)
         client_id = self._algo_ids.get(number, told.c)
-        state = STATES.get(told.X, "rejected")
+        state = STATES[told.X]
         if state == "new" and (told.ot or told.o) != told.o and kind not in ("limit", "market"):
             state = "triggered"
         reason = forced_reason(told.c) or REASONS.get(state, 0)
@@ -363,15 +406,15 @@ class BinanceUsdm(Face):
         return (trade, report)
 
     def _algo(self, raw: bytes) -> Sequence[PrivateEvent]:
-        update = msgspec.json.decode(raw, type=UsdmAlgoReport, strict=False)
+        update = read(raw, UsdmAlgoReport)
         told = update.o
-        state = ALGO_STATES.get(told.X, "rejected")
+        state = ALGO_STATES[told.X]
         if told.ai:
             self._triggered(told.ai, told.caid)
         elif state == "untriggered":
-            self._waiting.add(told.caid)
+            self._waiting.keep(told.caid, "")
         else:
-            self._waiting.discard(told.caid)
+            self._waiting.pop(told.caid, None)
         if told.X == "FINISHED":
             return ()  # the order in the book has told how it ended
         return (
@@ -394,7 +437,7 @@ class BinanceUsdm(Face):
         )
 
     def _change(self, raw: bytes) -> Sequence[PrivateEvent]:
-        told = msgspec.json.decode(raw, type=UsdmAccountUpdate, strict=False)
+        told = read(raw, UsdmAccountUpdate)
         known: dict[str, Any] = {"FUNDING_FEE": "funding", "ORDER": "order", "DEPOSIT": "deposit"}
         balances = tuple(Balance(b.a, b.wb, b.cw) for b in told.a.B)
         positions = tuple(
@@ -405,7 +448,7 @@ class BinanceUsdm(Face):
                 mark_price=None,
                 liquidation_price=None,
                 leverage=0,  # not told here
-                margin_mode="isolated" if p.mt == "isolated" else "cross",
+                margin_mode=_margin_mode(p.mt),
             )
             for p in told.a.P
         )

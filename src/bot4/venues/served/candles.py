@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from bot4.model.values import unit_of
 from bot4.venues.served.desk import Desk
 from bot4.venues.served.errors import VenueError
 from bot4.venues.served.figures import amount, plain
@@ -101,7 +102,7 @@ def _day(desk: Desk, symbol: str) -> Json:
         "symbol": symbol,
         "priceChange": price(close - first),
         "priceChangePercent": plain(change.quantize(Decimal("0.001"))),
-        "weightedAvgPrice": plain(weighted.quantize(Decimal(1).scaleb(-max(8, figures.price.decimals))))
+        "weightedAvgPrice": plain(weighted.quantize(unit_of(max(8, figures.price.decimals))))
         if weighted
         else plain(unit * 0),
         "prevClosePrice": price(first),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
+from bot4.model.values import scaled, unit_of
 from bot4.venues.served.errors import VenueError
 from bot4.venues.simulator.words import Market
 
@@ -12,22 +13,15 @@ MAX_DIGITS = 30
 """A longer number is refused before it is parsed."""
 
 
-def places(step: Decimal) -> int:
-    """Decimals that `step` needs: 0.10 -> 1, 10 -> 0."""
-    exponent = step.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
 class Scale:
     """Text of integer multiples of a step, with at least the step's decimals (`decimals` pads with zeros)."""
 
     __slots__ = ("_factor", "_pad", "_unit", "decimals", "step")
 
     def __init__(self, step: Decimal, decimals: int = 0) -> None:
-        own = places(step)
+        own, self._factor = scaled(step)
         self.step = step
         self.decimals = max(own, decimals)
-        self._factor = int(step.scaleb(own))
         self._unit = 10**own
         self._pad = self.decimals - own
 
@@ -79,7 +73,7 @@ class Figures:
     def average_padded(self, ticks_lots: int, lots: int) -> str:
         """Mean price of fills with at least the tick's decimals."""
         mean = self.price.step * ticks_lots / lots if lots else Decimal(0)
-        return plain(mean.quantize(Decimal(1).scaleb(-self.price.decimals)))
+        return plain(mean.quantize(unit_of(self.price.decimals)))
 
 
 def plain(value: Decimal) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from bot4.model.values import places
 from bot4.venues.served.desk import Call
 from bot4.venues.served.errors import Product, VenueError
-from bot4.venues.served.figures import Scale, places
+from bot4.venues.served.figures import Scale
 from bot4.venues.simulator.words import Market, SelfTrade, TimeInForce
 
 SIDES = {"BUY": 1, "SELL": -1}

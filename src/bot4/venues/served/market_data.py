@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from bot4.model.values import Rate
 from bot4.venues.served.candles import candle_row, day_ticker, interval_ns
 from bot4.venues.served.desk import Call, Desk, Reply, Route
 from bot4.venues.served.errors import VenueError
@@ -202,7 +203,7 @@ def _premium(call: Call, market: Market) -> Json:
     told = call.desk.memory.marks.get(market.symbol) or call.desk.exchange.mark(market.symbol)
     if told is None:
         raise VenueError(-4141, "The mark price is not known yet.")
-    rate = plain(Decimal(told.rate_e8).scaleb(-8))
+    rate = plain(Rate(told.rate_e8).to_decimal())
     return {
         "symbol": market.symbol,
         "markPrice": plain(told.mark.quantize(Decimal("0.00000001"))),
@@ -226,7 +227,7 @@ def funding_rates(call: Call) -> Reply:
         {
             "symbol": told.symbol,
             "fundingTime": told.next_ns // MS,
-            "fundingRate": plain(Decimal(told.rate_e8).scaleb(-8)),
+            "fundingRate": plain(Rate(told.rate_e8).to_decimal()),
             "markPrice": plain(told.mark.quantize(Decimal("0.00000001"))),
         }
         for name, paid in call.desk.memory.funding.items()

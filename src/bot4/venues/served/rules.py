@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from bot4.model.values import places
 from bot4.venues.served.desk import Call, Reply, Route
-from bot4.venues.served.figures import places, plain
+from bot4.venues.served.figures import plain
 from bot4.venues.served.limits import Limits
 from bot4.venues.served.spot_shapes import Json
 from bot4.venues.simulator.words import Market

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bot4.model.values import unit_of
 from bot4.venues.served.desk import Desk
 from bot4.venues.served.figures import Figures, amount, plain
 from bot4.venues.simulator.words import Account, Market, Position, PositionView
@@ -85,7 +86,7 @@ def coarse(price: Decimal | None, figures: Figures) -> str:
     """A price between ticks, with a few decimals more than the tick; "0.0" for none."""
     if not price:
         return "0.0"
-    step = Decimal(1).scaleb(-(figures.price.decimals + 4))
+    step = unit_of(figures.price.decimals + 4)
     return plain(price.quantize(step).normalize())
 
 

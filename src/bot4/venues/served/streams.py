@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from bot4.model.values import Rate
 from bot4.venues.served.books import Diffs, partial_event
 from bot4.venues.served.candles import INTERVALS, candle_event, mini_ticker_event, ticker_event
 from bot4.venues.served.desk import Desk
@@ -215,7 +216,7 @@ class Hub:
             "p": plain(told.mark.quantize(fine)),
             "i": plain(told.index.quantize(fine)),
             "P": plain(told.mark.quantize(fine)),
-            "r": plain(Decimal(told.rate_e8).scaleb(-8)),
+            "r": plain(Rate(told.rate_e8).to_decimal()),
             "T": told.next_ns // MS,
         }
 
