@@ -37,6 +37,7 @@ from bot4.safety.authority import new_keys
 SETS = (
     "strategy.fixed_size=0.01",
     "quality.outlier_move=90 %",
+    "quality.stale_after=1m",
     "safety.cooldown=0s",
     "risk.drawdown_soft=98 %",
     "risk.drawdown_hard=99 %",
