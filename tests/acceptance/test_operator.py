@@ -8,6 +8,7 @@ import time
 import pytest
 
 from bot4.app.commands.stop import running
+from bot4.model.times import instant_text
 from bot4.ports import journal as port
 from bot4.storage.journal import JournalReader
 from helpers import markets as m
@@ -99,11 +100,12 @@ def test_a_part_is_stopped_by_command_and_released_with_the_key_and_the_run_goes
         ("everything", "file", False),
     ]
     assert "everything" in m.bot4("show", "kills", tmp_path / "j").out
-    end = next(b.payload for b in JournalReader(tmp_path / "j").blocks(port.END))["summary"]
+    last = next(b.payload for b in JournalReader(tmp_path / "j").blocks(port.END))
+    end = last["summary"]
     assert end["stopped"] == [f"instrument {symbol}"]
     assert any("is stopped by a partial kill" in line for line in end["warnings"])
     assert m.bot4("replay", tmp_path / "j", "--verify", "--json").doc["identical"]
-    looks = m.bot4("why", tmp_path / "j", "--at", "2030-01-01T00:00:00Z", "--json").doc["instruments"]
+    looks = m.bot4("why", tmp_path / "j", "--at", instant_text(last["limit"]), "--json").doc["instruments"]
     assert [look["stopped"]["by"] for look in looks] == ["killed_instrument"]
 
 

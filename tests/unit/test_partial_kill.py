@@ -191,13 +191,18 @@ def test_a_position_larger_than_the_largest_order_is_closed_in_parts():
     scene.push(pair_bars(1))
     scene.driver.fold(event(c.EV_ADOPT, scene.driver.now, x=250, price=500_000, y=c.R_ADOPTED))
     scene.driver.halt(c.SCOPE_INSTRUMENT, c.R_COMMAND, instrument=0)
+    for leg in scene.orders(c.ST_CANCELING)["id"].tolist():
+        scene.driver.fold(event(c.EV_CANCELED, scene.driver.now, x=leg, y=c.R_KILLED_INSTRUMENT))
     for n, lots in enumerate((100, 100, 50)):
         rows = scene.orders(c.ST_PENDING)
         row = rows[rows["purpose"] == c.FOR_FLATTEN][-1]
         assert int(row["qty"]) == lots
         fill = {"x": int(row["id"]), "price": 500_000, "qty": lots, "seq": n + 1}
         scene.driver.fold(event(c.EV_FILL, scene.driver.now, **fill))
+        # what is being closed gets no new stop, which would lock it or race with it
+        assert set(live(scene, 0)["purpose"].tolist()) <= {c.FOR_FLATTEN}
         scene.driver.fold(event(c.EV_TIMER, scene.driver.now))
+        assert set(live(scene, 0)["purpose"].tolist()) <= {c.FOR_FLATTEN}
     assert scene.position(0) == 0
 
 
