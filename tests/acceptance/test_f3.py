@@ -192,7 +192,7 @@ async def test_f3_7_a_plan_that_had_not_reached_the_venue_stands_there_after_the
         assert [(o.request.stop_price, o.request.qty) for o in stops] == [(int(plan["stop_price"]), 10)]
         assert [o.request.qty for o in stack.open_orders() if not o.request.stop_price] == [10]
         naked = live.desk.naked[stack.symbol]
-        assert naked.since is None
+        await live.until(lambda: naked.since is None, "the desk's own word of it")
     assert booked_once(stack) and stack.verified()
 
 
