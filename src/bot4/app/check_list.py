@@ -111,7 +111,7 @@ _BREAKER = (
         ("breaker.toxicity", "breaker.volume", "breaker.loss", "breaker.losing_streak"),
     ),
     Check(
-        "session_breakers", Layer.BREAKER, Judges.RISK, "live.breakers:SessionBreakers.look",
+        "session_breakers", Layer.BREAKER, Judges.RISK, "live.breakers:SessionBreakers._pause",
         ("R_SPREAD", "R_LATENCY", "R_ERRORS"),
         "spread of each market; calls to the venue and their round trips",
         "too few calls open nothing",
