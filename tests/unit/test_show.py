@@ -62,6 +62,15 @@ def test_profit_positions_and_orders_are_those_of_the_ledger(run, capsys):
     assert len(table.splitlines()) <= 60
 
 
+def test_breakers_that_never_opened_are_said_to_be_none(run, capsys):
+    assert json.loads(said(capsys, "show", "breakers", run, "--json")) == {
+        "breakers": [], "changes": [], "refused": {},
+    }  # fmt: skip
+    assert said(capsys, "show", "breakers", run).splitlines() == [
+        "no breaker ever opened", "refused: nothing",
+    ]  # fmt: skip
+
+
 def test_what_is_not_known_is_named(run):
     from bot4.app.commands.show import show
 
