@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from bot4.app.commands.exchange import addresses, read_accounts, serve
 from bot4.model.errors import ConfigError
 from bot4.model.events import EVENT_DTYPE
+from bot4.model.values import places
 from bot4.ports.clock import FakeClock
 from bot4.venues.served import errors
 from bot4.venues.served.candles import interval_ns
 from bot4.venues.served.errors import VenueError, refusal
 from bot4.venues.served.faults import Faults, Traffic
 from bot4.venues.served.faults_plan import read_plan, rule_of, rules_of
-from bot4.venues.served.figures import Figures, Scale, amount, number, places
+from bot4.venues.served.figures import Figures, Scale, amount, number
 from bot4.venues.served.limits import Limits, Meter
 from bot4.venues.served.listen_keys import VALID_MS, ListenKeys
 from bot4.venues.served.listing import Moved, generated_exchanges, perp_market, spot_market

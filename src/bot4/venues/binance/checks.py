@@ -20,7 +20,7 @@ FIRST_MS = 1_483_228_800_000  # 2017: before it the venue was not
 LAST_MS = 9_000_000_000_000  # 2255: beyond it nanoseconds do not fit 64 bits
 MOST = 2**63
 LARGEST = Decimal(10) ** 20
-_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 SIDES = ("BUY", "SELL")
 STATES: dict[str, OrderState] = {
     "NEW": "new",
