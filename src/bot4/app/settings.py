@@ -243,7 +243,7 @@ SETTINGS: tuple[Setting, ...] = (
         10**9,
         86400 * 10**9,
     ),
-    _S("safety.reduce_floor", "fraction", "50 %", "mode reduce: share of the position that stays", 0, 0.95),
+    _S("safety.reduce_floor", "fraction", "50 %", "mode reduce: share of the position that stays", 0, 0.9),
     _S(
         "safety.unknown_after",
         "duration",
@@ -253,17 +253,6 @@ SETTINGS: tuple[Setting, ...] = (
         3600 * 10**9,
     ),
     _S("safety.protection_interval", "duration", "1s", "period of the protection timer", 10**6, 3600 * 10**9),
-    _S("breaker.toxicity", "fraction", "60 %", "toxicity of the flow that stops new risk (S4)", 0.3, 0.99),
-    _S("breaker.volume", "number", "20", "volume of 10 s, in multiples of the usual, that does", 3, 1000),
-    _S("breaker.loss", "fraction", "5 %", "loss of one position, of equity, that does", 0.001, 0.5),
-    _S("breaker.losing_streak", "whole", "20", "trades lost in a row that stop the strategy", 2, 1000),
-    _S("breaker.escalate", "whole", "3", "openings in a day that open the breaker above", 1, 20),
-    _S("breaker.timeout", "duration", "5m", "an open breaker is not tried before", 10**9, 86400 * 10**9),
-    _S("breaker.probes", "whole", "1", "orders that a half-open breaker lets through", 1, 10),
-    _S("breaker.latency", "duration", "800ms", "median round trip that stops new risk", 10**6, 60 * 10**9),
-    _S(
-        "breaker.error_rate", "fraction", "50 %", "rate of failed calls that does; tuned downwards", 0.05, 0.5
-    ),
     _S(
         "safety.watchdog",
         "duration",
@@ -295,6 +284,17 @@ SETTINGS: tuple[Setting, ...] = (
         "MiB free on the journal's disk below which a live run takes no new risk (mode pause)",
         0,
         10**9,
+    ),
+    _S("breaker.toxicity", "fraction", "60 %", "toxicity of the flow that stops new risk (S4)", 0.3, 0.99),
+    _S("breaker.volume", "number", "20", "volume of 10 s, in multiples of the usual, that does", 3, 1000),
+    _S("breaker.loss", "fraction", "5 %", "loss of one position, of equity, that does", 0.001, 0.5),
+    _S("breaker.losing_streak", "whole", "20", "trades lost in a row that stop the strategy", 2, 1000),
+    _S("breaker.escalate", "whole", "3", "openings in a day that open the breaker above", 1, 20),
+    _S("breaker.timeout", "duration", "5m", "an open breaker is not tried before", 10**9, 86400 * 10**9),
+    _S("breaker.probes", "whole", "1", "orders that a half-open breaker lets through", 1, 10),
+    _S("breaker.latency", "duration", "800ms", "median round trip that stops new risk", 10**6, 60 * 10**9),
+    _S(
+        "breaker.error_rate", "fraction", "50 %", "rate of failed calls that does; tuned downwards", 0.05, 0.5
     ),
     _S(
         "quality.stale_after",
