@@ -89,7 +89,7 @@ MUTANTS: dict[str, tuple[tuple[Edit, ...], tuple[str, ...]]] = {
     "orders_breaker": (
         (
             Swap("self._breaker.shut(now)", "False"),
-            Swap("self._breaker.allow(now)", "True", "execution.lane:Lane._stale_reason"),
+            Swap("(self._breaker, *self.gates)", "self.gates", "execution.lane:Lane._admit"),
         ),
         DESK,
     ),

@@ -66,16 +66,22 @@ def sites(root, names, but=()):
     }
 
 
-def test_a_venue_is_asked_to_take_an_order_in_two_places():
-    """The desk's one, and the guard process's, which can only close. The drill's venue passes on what came."""
+def test_a_venue_is_asked_to_take_an_order_in_a_few_places():
+    """The desk's (one, a pair, in place of another), and the guard's, which can only close.
+
+    The drill's venue and the fake one pass on what came.
+    """
     found = sites(SRC, SENDS, POOLS)
     there = {
         site for site in found if site.startswith(("venues/served/", "venues/simulator/"))
     }  # the exchange itself
     assert found - there == {
         "execution/desk.py:Desk._submit",
-        "execution/flatten.py:Flattener._close",
+        "execution/desk.py:Desk._submit_list",
+        "execution/desk.py:Desk._amend",
+        "execution/flatten.py:Flattener.close",
         "app/drill.py:Trap.submit",
+        "ports/venue_fake.py:FakeVenue.amend",
     }
 
 
@@ -86,7 +92,7 @@ def test_the_desk_submits_only_what_a_lane_asked_and_a_lane_asks_only_what_was_s
     assert sites(SRC, {"sealed", "triggered", "approve"}) == {
         "execution/desk.py:Desk.hand_over",
         "execution/lane.py:Lane._fire",
-        "execution/flatten.py:Flattener._close",
+        "execution/flatten.py:Flattener.close",
     }
 
 
@@ -100,7 +106,10 @@ def test_every_venue_takes_sealed_orders_and_nothing_else():
         assert {function.rpartition(".")[2] for function, _ in found} == SENDS
         for function, node in found:
             kinds = [ast.unparse(a.annotation) for a in node.args.args[1:]]
-            assert "ApprovedOrder" in kinds and set(kinds) <= {"ApprovedOrder", "str"}, (name, function)
+            assert "ApprovedOrder" in kinds and set(kinds) <= {"ApprovedOrder", "str", "Decimal"}, (
+                name,
+                function,
+            )
 
 
 def test_the_endpoints_that_place_orders_are_named_only_where_a_sealed_order_comes_in():
@@ -132,6 +141,9 @@ def test_only_adapters_and_the_served_exchange_speak_http():
 
 
 ALLOWED_HTTP = {
+    "app/api/server.py",  # answers, and asks nobody
+    "app/egress.py",  # parses addresses
+    "safety/marker.py",  # makes a file's name of an account's
     "app/commands/trade.py",  # parses an address
     "app/drill_books.py",  # reads the drill exchange's account
     "app/soak.py",  # sets faults at the soak's exchange

@@ -45,6 +45,10 @@ def test_an_order_is_placed_acknowledged_and_filled():
         s.exchange.fill(cid(1), D("0.04"), SIXTY, D("0.96"))
         s.exchange.fill(cid(1), D("0.06"), D("59999.9"), D("-0.00001"))
         await s.pass_time(0.01)
+        assert (
+            s.store.records[-1].state == "pending"
+        )  # that it is done waits for company: no write of its own
+        await s.pass_time(1.5)
 
     s = play(script)
     assert [k for k, *_ in s.heard] == ["ack", "fill", "fill"]

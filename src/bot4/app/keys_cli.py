@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from bot4.app.invoke import invoke
 
 keys_app = typer.Typer(
     help="The operator's keys, with which releases are signed, and the tokens of the control API.",
@@ -18,18 +18,10 @@ keys_app.add_typer(token_app, name="token")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-def _run(module: str, function: str, as_json: bool, **arguments: Any) -> None:
-    """Call the command's function and print what it returns."""
-    command = import_module(f"bot4.app.commands.{module}")
-    result = getattr(command, function)(as_json=as_json, **arguments)
-    if as_json and result is not None:
-        print(json.dumps(result, allow_nan=False, indent=2))
-
-
 @keys_app.command("new")
 def keys_new(as_json: Json = False) -> None:
     """Make the key pair for releases; an existing pair is never overwritten."""
-    _run("control", "keys_new", as_json)
+    invoke("control", "keys_new", as_json)
 
 
 @token_app.command("new")
@@ -39,13 +31,13 @@ def token_new(
     as_json: Json = False,
 ) -> None:
     """Draw a token and show it, once; only its hash is kept."""
-    _run("tokens", "new", as_json, role=role, name=name)
+    invoke("tokens", "new", as_json, role=role, name=name)
 
 
 @token_app.command("list")
 def token_list(as_json: Json = False) -> None:
     """Show names and roles of the tokens there are."""
-    _run("tokens", "list_", as_json)
+    invoke("tokens", "list_", as_json)
 
 
 @token_app.command("revoke")
@@ -53,4 +45,4 @@ def token_revoke(
     name: Annotated[str, typer.Argument(help="What it is called.")], as_json: Json = False
 ) -> None:
     """Take a token away; runs refuse it from their next request on."""
-    _run("tokens", "revoke", as_json, name=name)
+    invoke("tokens", "revoke", as_json, name=name)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bot4 import __version__
 from bot4.app.features_cli import features_app
+from bot4.app.invoke import invoke
 from bot4.app.keys_cli import keys_app
 from bot4.model.errors import Bot4Error
 
@@ -61,14 +61,6 @@ StrategyName = Annotated[
 OutDir = Annotated[Path | None, typer.Option("--out", help="Folder of the journal (must be new or empty).")]
 
 
-def _run(module: str, function: str, as_json: bool, **arguments: Any) -> None:
-    """Call a command's function and print what it returns."""
-    command = import_module(f"bot4.app.commands.{module}")
-    result = getattr(command, function)(as_json=as_json, **arguments)
-    if as_json and result is not None:
-        print(json.dumps(result, allow_nan=False, indent=2))
-
-
 @app.command()
 def run(
     frames: Annotated[list[Path] | None, typer.Option(help="Recorded frames to paper-trade on.")] = None,
@@ -108,7 +100,7 @@ def run(
     """Trade: on paper (the synthetic market, recorded data), or at an endpoint (--endpoint)."""
     sets = [*(set_ or []), *([f"api.listen={api}"] if api is not None else [])]
     if endpoint is not None:
-        _run(
+        invoke(
             "trade",
             "trade_here",
             as_json,
@@ -125,7 +117,7 @@ def run(
             sets=sets,
         )
         return
-    _run(
+    invoke(
         "run",
         "run",
         as_json,
@@ -163,7 +155,7 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Run a strategy over recorded data, costs included."""
-    _run(
+    invoke(
         "backtest",
         "backtest",
         as_json,
@@ -190,7 +182,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Fold a journal again; with --verify, say whether every decision came out the same."""
-    _run("replay", "replay", as_json, journal=journal, verify=verify, data=data)
+    invoke("replay", "replay", as_json, journal=journal, verify=verify, data=data)
 
 
 @app.command()
@@ -205,7 +197,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train the gradient-boosting half on bars, with purged walk-forward validation."""
-    _run(
+    invoke(
         "train",
         "train",
         as_json,
@@ -229,7 +221,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Explain an order, a trade, or an instant: inputs, votes, sizes, limits."""
-    _run("why", "why", as_json, journal=journal, order=order, trade=trade, at=at, data=data)
+    invoke("why", "why", as_json, journal=journal, order=order, trade=trade, at=at, data=data)
 
 
 @app.command()
@@ -239,7 +231,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a self-contained HTML report of a run."""
-    _run("report", "report", as_json, journal=journal, out=out)
+    invoke("report", "report", as_json, journal=journal, out=out)
 
 
 @app.command()
@@ -250,7 +242,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check this machine: versions, kernels, processor, disk, clock, extras."""
-    _run("doctor", "doctor", as_json, packages=packages)
+    invoke("doctor", "doctor", as_json, packages=packages)
 
 
 Pid = Annotated[
@@ -272,9 +264,9 @@ def stop(
     """Raise the kill switch of every run on this machine: cancel, flatten, stop; or stop a part of them."""
     if symbol or strategy is not None or venue is not None:
         parts = {"symbols": symbol or [], "strategy": strategy, "venue": venue}
-        _run("partial", "stop", as_json, **parts, run=run)
+        invoke("partial", "stop", as_json, **parts, run=run)
     else:
-        _run("stop", "stop", as_json, run=run)
+        invoke("stop", "stop", as_json, run=run)
 
 
 @app.command()
@@ -284,7 +276,7 @@ def mode(
     as_json: Json = False,
 ) -> None:
     """Make a run more careful: reduce (shrink positions), pause (no new ones), emergency (close all)."""
-    _run("control", "mode", as_json, mode=mode, run=run)
+    invoke("control", "mode", as_json, mode=mode, run=run)
 
 
 @app.command()
@@ -304,9 +296,9 @@ def resume(
     """Lower the mode of a run, or let a stopped part trade again; a release is signed with the key."""
     if release is None and (symbol or strategy is not None or venue is not None):
         parts = {"symbols": symbol or [], "strategy": strategy, "venue": venue}
-        _run("partial", "resume", as_json, **parts, run=run, for_run=for_run)
+        invoke("partial", "resume", as_json, **parts, run=run, for_run=for_run)
         return
-    _run("control", "resume", as_json, to=to, run=run, for_run=for_run, release=release)
+    invoke("control", "resume", as_json, to=to, run=run, for_run=for_run, release=release)
 
 
 @app.command()
@@ -319,7 +311,7 @@ def release(
     as_json: Json = False,
 ) -> None:
     """Allow live runs again on an account that a kill has marked, by a release signed with the key."""
-    _run("release", "release", as_json, account=account, release=release, only_print=only_print)
+    invoke("release", "release", as_json, account=account, release=release, only_print=only_print)
 
 
 @app.command()
@@ -342,7 +334,7 @@ def guard(
     as_json: Json = False,
 ) -> None:
     """Watch a run from a second process; cancel and close everything when it is silent or does not stop."""
-    _run(
+    invoke(
         "guard",
         "guard",
         as_json,
@@ -365,13 +357,13 @@ JournalDir = Annotated[Path, typer.Argument(help="Folder of a journal.")]
 @audit_app.command("verify")
 def audit_verify(journal: JournalDir, as_json: Json = False) -> None:
     """Find any edited, missing, swapped or cut-off block; exit code 6 names the first."""
-    _run("audit", "verify", as_json, journal=journal)
+    invoke("audit", "verify", as_json, journal=journal)
 
 
 @audit_app.command("sign")
 def audit_sign(journal: JournalDir, as_json: Json = False) -> None:
     """Verify, then sign the head of the journal with the operator's key."""
-    _run("audit", "sign", as_json, journal=journal)
+    invoke("audit", "sign", as_json, journal=journal)
 
 
 @audit_app.command("export")
@@ -383,19 +375,19 @@ def audit_export(
     as_json: Json = False,
 ) -> None:
     """Who did what, when: orders, decisions, modes, kills, operator's words, one JSON line each."""
-    _run("audit", "export", as_json, journal=journal, start=start, end=end, out=out)
+    invoke("audit", "export", as_json, journal=journal, start=start, end=end, out=out)
 
 
 @alarm_app.command("test")
 def alarm_test(config: ConfigFile = None, set_: Sets = None, as_json: Json = False) -> None:
     """Send a test message through the alarm channels."""
-    _run("alarm", "test", as_json, config=config, sets=set_ or [])
+    invoke("alarm", "test", as_json, config=config, sets=set_ or [])
 
 
 @alarm_app.command("ack")
 def alarm_ack(run: Pid = None, as_json: Json = False) -> None:
     """Acknowledge the critical alarms of a run, so that they do not escalate."""
-    _run("control", "acknowledge", as_json, run=run)
+    invoke("control", "acknowledge", as_json, run=run)
 
 
 @data_app.command("import")
@@ -417,7 +409,7 @@ def data_import(
     as_json: Json = False,
 ) -> None:
     """Read recorded frames, bars or funding into a data set."""
-    _run(
+    invoke(
         "data",
         "import_",
         as_json,
@@ -437,7 +429,7 @@ def data_list(
     folder: Annotated[Path, typer.Argument(help="Data set folder.")] = Path("data"), as_json: Json = False
 ) -> None:
     """Show what a data set holds."""
-    _run("data", "list_", as_json, folder=folder)
+    invoke("data", "list_", as_json, folder=folder)
 
 
 @data_app.command("check")
@@ -445,13 +437,13 @@ def data_check(
     folder: Annotated[Path, typer.Argument(help="Data set folder.")] = Path("data"), as_json: Json = False
 ) -> None:
     """Verify hashes, sequence, books and quality of a data set."""
-    _run("data", "check", as_json, folder=folder)
+    invoke("data", "check", as_json, folder=folder)
 
 
 @config_app.command("show")
 def config_show(config: ConfigFile = None, set_: Sets = None, as_json: Json = False) -> None:
     """Show every setting, its value, its bounds, and where the value came from."""
-    _run("config", "show", as_json, config=config, sets=set_ or [])
+    invoke("config", "show", as_json, config=config, sets=set_ or [])
 
 
 SealedDir = Annotated[Path, typer.Option("--sealed", help="Folder of the sealed configuration.")]
@@ -464,13 +456,13 @@ def config_seal(
     as_json: Json = False,
 ) -> None:
     """Encrypt and sign settings; after the first, a version holds 24 hours after it was made."""
-    _run("config", "seal", as_json, file=file, folder=sealed)
+    invoke("config", "seal", as_json, file=file, folder=sealed)
 
 
 @config_app.command("sealed")
 def config_sealed(sealed: SealedDir = Path("sealed"), as_json: Json = False) -> None:
     """Verify a sealed configuration and show its versions; use it with --config FOLDER."""
-    _run("config", "sealed", as_json, folder=sealed)
+    invoke("config", "sealed", as_json, folder=sealed)
 
 
 @app.command()
@@ -482,7 +474,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show orders, positions, profit, breakers or kills of a run, from its journal; or the checks."""
-    _run("show", "show", as_json, what=what, journal=journal)
+    invoke("show", "show", as_json, what=what, journal=journal)
 
 
 @drill_app.command("kill")
@@ -493,7 +485,7 @@ def drill_kill(
     as_json: Json = False,
 ) -> None:
     """Kill a trading process (SIGKILL) again and again; after each restart compare ledger and exchange."""
-    _run("drill", "kill", as_json, times=times, seed=seed, out=out)
+    invoke("drill", "kill", as_json, times=times, seed=seed, out=out)
 
 
 @drill_app.command("soak")
@@ -504,7 +496,7 @@ def drill_soak(
     as_json: Json = False,
 ) -> None:
     """Trade on a served exchange with faults, mode changes and kills; watch memory, files and threads."""
-    _run("drill", "soak", as_json, for_=for_, seed=seed, out=out)
+    invoke("drill", "soak", as_json, for_=for_, seed=seed, out=out)
 
 
 @exchange_app.command("serve")
@@ -526,7 +518,7 @@ def exchange_serve(
     as_json: Json = False,
 ) -> None:
     """Serve the simulated exchange on this machine: REST, WebSocket, faults on demand."""
-    _run(
+    invoke(
         "exchange",
         "serve",
         as_json,
