@@ -221,7 +221,7 @@ async def test_e4_an_exit_takes_the_whole_list_back_and_sells_what_is_held(stack
 
 
 async def test_e4_a_smaller_position_gets_a_smaller_list(stack):
-    async with stack.session() as live:
+    async with stack.session(sets=["safety.reduce_share=50 %"]) as live:
         await live.enter()
         held = live.lots
         live.session.driver.mode(c.MODE_REDUCE, c.R_OPERATOR)

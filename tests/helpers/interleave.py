@@ -126,6 +126,8 @@ class World:
                     self.lane.recover(t, sent=True, name=record.name, base=record.base)
                 if order["cancel"]:
                     self.lane.cancel(id, c.R_SIGNAL, self.now)
+        live = {cid(id) for id, order in self.orders.items() if order["status"] in LIVE}
+        self.intents.end_others(live, self.now)
 
     # --- the engine ------------------------------------------------------------------------------------
     def placed(self, client_id, name, base):

@@ -160,7 +160,7 @@ def test_no_combination_of_state_and_verdicts_lets_new_risk_pass():
     verdicts = np.where(rng.random((n, 4)) < 0.2, rng.integers(-2, c.N_REASONS + 9, (n, 4)), 0)
     counts = rng.integers(-1, 6, n)
     specs = np.zeros(1, INSTRUMENT_DTYPE)
-    specs[0] = (1, 100, 0, 1, 1, 1, 0, 0, 0, 1)
+    specs[0] = (1, 100, 0, 1, 1, 1, 0, 0, 0, 1, 0)
     intents = np.zeros(1, INTENT_DTYPE)
     intents[0] = (100, 0, 5, 0, 0, 0, c.ACT_NEW, c.TYPE_LIMIT, c.TIF_GTC, 0, c.FOR_ENTRY, c.BUY)
     reasons = np.zeros(n, np.int64)

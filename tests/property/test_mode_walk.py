@@ -109,7 +109,7 @@ class Walk:
         if kind == c.EV_FILL:
             self.seq += 1
             qty = self.chance.randrange(1, left + 1) if self.chance.random() < 0.3 else left
-            self.say(kind, inst, x=order, price=PRICE, qty=qty, seq=self.seq)
+            self.say(kind, inst, x=order, price=int(row["price"]) or PRICE, qty=qty, seq=self.seq)
         else:
             self.say(kind, inst, x=order, y=c.R_VENUE)
 

@@ -93,6 +93,7 @@ ELSEWHERE = {  # reasons that a check hands on instead of naming them itself
     "rate_limit": "RateLimiter.acquire",
     "order_table": "engine.dispatch_nb",
     "drawdown": "the latched reason",
+    "breakers": "the reason each was opened with", "session_breakers": "safety.breaker.REASONS",
 }  # fmt: skip
 
 

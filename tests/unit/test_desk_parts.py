@@ -149,6 +149,17 @@ def test_ends_are_written_with_the_next_claim_and_a_lost_one_is_only_pending(tmp
     assert len(store.records) == 5
 
 
+def test_an_end_that_a_crash_lost_is_made_good_by_what_the_journal_knows():
+    store = FakeIntents()
+    registry = Intents(store, 100, 10)
+    registry.claim([("k1", "c1"), ("k2", "c2"), ("k3", "c3")], 5)
+    registry.done("c1", 6)  # not written
+    again = Intents(store, 100, 10)
+    again.end_others({"c2"}, 9)
+    assert [r.client_id for r in again.pending()] == ["c2"]
+    assert [r.client_id for r in Intents(store, 100, 10).pending()] == ["c2"]  # durably
+
+
 def test_damage_in_the_middle_is_an_error_with_its_line(tmp_path):
     path = tmp_path / "intents.log"
     store = FileIntents(path)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -219,13 +219,16 @@ class Desk:
             self.lanes[int(fill["instrument"])].book.remember(int(fill["seq"]))
         for row in rows[np.argsort(rows["id"])]:  # an order before the one that was to take its place
             lane = self.lanes[int(row["instrument"])]
-            client_id = client_order_id(self._owner, epoch, int(row["id"]))
-            record, t = self._intents.find(client_id), tracked_from(row, client_id, now, None)
-            if record is None:
-                lane.recover(t, sent=False)
+            t = tracked_from(row, client_order_id(self._owner, epoch, int(row["id"])), now, None)
+            if (record := self._intents.find(t.client_id)) is not None:
+                lane.recover(t, True, record.name, record.base)
             else:
-                lane.recover(t, sent=True, name=record.name, base=record.base)
+                lane.recover(t, sent=False)
         self._wake_all()
+
+    def recovered(self, live: Iterable[tuple[int, int]]) -> None:
+        """Every (epoch, id) that was live at the end of the last run was handed over: others have ended."""
+        self._intents.end_others({client_order_id(self._owner, *of) for of in live}, self._clock.now_ns())
 
     def set_position(self, symbol: str, lots: int, average: int) -> None:
         """The position (signed lots, average entry in ticks) that the engine starts with or has adopted."""

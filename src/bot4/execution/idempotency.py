@@ -5,13 +5,14 @@ sent again unseen. A crash before writing leaves nothing: then nothing was sent.
 at most `limit` of them are kept, the least recently used going first; a pending one is never forgotten.
 
 That an order has ended is written with the next claim or `flush`, whichever comes first: a hundred cancels
-must not wait for a hundred writes. An end that a crash loses leaves a pending record: it is only asked about.
+must not wait for a hundred writes. An end that a crash loses leaves a pending record of an order that the journal
+knows to have ended: `end_others` ends it at the restart.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -97,6 +98,13 @@ class Intents:
         ended = replace(record, state="done", ts=now)
         self._keep(ended)
         self._ended.append(ended)
+
+    def end_others(self, live: Collection[str], now: int) -> None:
+        """After a restart: what is pending and not among the client ids `live` of the journal has ended."""
+        for record in self.pending():
+            if record.client_id not in live:
+                self.done(record.client_id, now)
+        self.flush()
 
     def flush(self) -> None:
         """Write the ends that are not written yet; StorageError when that fails."""

@@ -285,7 +285,7 @@ class Lane(Turns):
                 gate.forget()
         if isinstance(answer, OrderReport):
             t.attempts = 0
-            self._report(self._by_client.get(ask.client_id, t), answer, now)
+            self._report(self._by_client.get(ask.client_id, t), answer, now, True)
             if t.replaces and t.live and ask.verb is Verb.AMEND:
                 self._lose(t, now, R_VENUE)
             elif t.replaces and t.live:
@@ -326,7 +326,7 @@ class Lane(Turns):
         if isinstance(answer, tuple):
             for leg, report in zip(legs, answer, strict=True):
                 leg.attempts = 0
-                self._report(leg, report, now)
+                self._report(leg, report, now, True)
                 self._cancel_again(leg, now)
         elif isinstance(answer, OrderRejected | Unsupported) and answer.reason != R_DUPLICATE:
             self._tell("warning", legs[0], f"the venue refuses stop and target as one: {answer}")
@@ -506,7 +506,7 @@ class Lane(Turns):
             known = self._by_client.get(report.client_id) or self._by_venue.get(report.venue_id)
             if known is not None:
                 seen.add(known.id)
-            self.heard(report, now)
+            self.heard(report, now, asked=True)
         for t in self.live:
             if t.id not in seen and t.at_venue and not t.busy and t.sent <= ask.at and not t.replaces:
                 self._unseen(t, ask, answer, now)
@@ -541,7 +541,7 @@ class Lane(Turns):
             for trade in sweep.trades:
                 self.heard(trade, now)
             for report in sweep.open_orders:
-                self.heard(report, now)
+                self.heard(report, now, asked=True)
         elif isinstance(found, Ambiguous):
             if not t.told:
                 t.told = True

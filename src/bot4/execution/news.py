@@ -137,7 +137,7 @@ class OrderNews:
                     return
             self._trade(t, event, now)
         elif t is not None:
-            self._report(t, event, now)
+            self._report(t, event, now, asked)
             if t.state is not State.CANCELING:
                 self._cancel_again(t, now)
         else:
@@ -151,9 +151,12 @@ class OrderNews:
             self._urgent.append(t)
 
     # --- news of an order --------------------------------------------------------------------------------
-    def _report(self, t: Tracked, report: OrderReport, now: int) -> None:
+    def _report(self, t: Tracked, report: OrderReport, now: int, asked: bool) -> None:
         heir = self._heir(t)
         if heir is not None and report.price == heir.price * self.book.instrument.tick:
+            if not asked:  # news may be old, and of a time when the price was the same: ask how it stands
+                heir.due = now
+                return
             before = int(report.quantity / self.book.instrument.lot) - heir.qty
             self._take_over(t, heir, now, before)
             t = heir

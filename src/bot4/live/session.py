@@ -248,6 +248,7 @@ class LiveSession:
             by_epoch.setdefault(epoch_of(p.epochs, int(row["id"])), []).append(k)
         for epoch, rows in by_epoch.items():
             p.desk.recover(live[rows], epoch, self._fills)
+        p.desk.recovered((epoch, int(id)) for epoch, rows in by_epoch.items() for id in live["id"][rows])
 
     def _tell_position(self, inst: int, symbol: str) -> None:
         position = self._engine.ledger.positions[inst]
