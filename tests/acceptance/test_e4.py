@@ -225,7 +225,7 @@ async def test_e4_a_smaller_position_gets_a_smaller_list(stack):
         await live.enter()
         held = live.lots
         live.session.driver.mode(c.MODE_REDUCE, c.R_OPERATOR)
-        rest = held - held // 2
+        rest = held // 2
         await live.until(lambda: live.lots == stack.lots == rest, "the half")
         await live.until(
             lambda: [o.request.qty for o in stack.open_orders()] == [rest] * 2, "the smaller list"

@@ -5,8 +5,8 @@ sent again unseen. A crash before writing leaves nothing: then nothing was sent.
 at most `limit` of them are kept, the least recently used going first; a pending one is never forgotten.
 
 That an order has ended is written with the next claim or `flush`, whichever comes first: a hundred cancels
-must not wait for a hundred writes. An end that a crash loses leaves a pending record of an order that the journal
-knows to have ended: `end_others` ends it at the restart.
+must not wait for a hundred writes. An end that a crash loses leaves a pending record, of an order that the
+journal knows to have ended: `end_others` ends it at the restart.
 """
 
 from __future__ import annotations
