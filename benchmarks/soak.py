@@ -120,7 +120,8 @@ class Life:
         self.driver.push(rows, self.at)
         self.switch.beat()
         top = self.engine.book.top[0]
-        if self.panic.spread("S", float(top["quote_bid"]), float(top["quote_ask"]), self.at) is not None:
+        bid, ask = float(top["quote_bid"]), float(top["quote_ask"])
+        if self.panic.spread_times("S", bid, ask, self.at) > self.panic.limits.spread_times:
             self.tally.panic += 1
         self._call(k)
         return len(rows)

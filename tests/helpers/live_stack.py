@@ -71,6 +71,8 @@ SETS = (
     "live.wind_down=2s",
     "panic.latency=1m",
     "breaker.latency=1m",
+    "safety.memory_soft=1000000",
+    "safety.memory_hard=1000000",
     "panic.stale_after=1m",
 )
 STRATEGY = '''

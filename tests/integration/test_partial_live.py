@@ -201,7 +201,7 @@ async def test_reduce_goes_on_by_its_schedule_over_a_crash_and_an_orderly_end(st
 
 async def test_reduce_on_spot_makes_room_for_each_step_and_shrinks_the_stop(tmp_path):
     async with exchange_of("spot", tmp_path) as stack, stack.session(sets=[*STEPS[:2], STEPS[2]]) as live:
-        await live.enter(legs=1)
+        await live.enter()
         held = stack.lots
         live.session.driver.mode(c.MODE_REDUCE, c.R_OPERATOR)
         await live.until(lambda: live.lots == stack.lots <= held * 3 // 4, "the first step")

@@ -85,7 +85,8 @@ def trip_text(row: Any, symbols: Sequence[str]) -> tuple[Level, str]:
     """How an operator hears of it, and how loud."""
     d = trip_document(row, symbols)
     if d["level"] == "system":
-        loud: Level = "critical" if d["after"] == "open" else "warning"
+        own = int(row["reason"]) in MANUAL  # a person's word needs no person
+        loud: Level = "critical" if d["after"] == "open" and not own else "warning"
         why = names.reason(row["reason"]).replace("_", " ")
         return loud, f"control mode is {d['mode']} ({why}), drawdown {d['value'] or 0:.2%}"
     if d["after"] != "open":

@@ -211,7 +211,9 @@ class LiveSession:
         p = self._p
         if self._compared:
             p.alarm.tell("critical", f"the run cannot go on: {error!s:.300}; no new orders are sent")
-            wreck = Wreck(self._engine.orders.table, self._symbols, p.owner, p.epochs)
+            lots = self._engine.ledger.positions["qty"]
+            held = frozenset(symbol for symbol, n in zip(self._symbols, lots, strict=True) if n)
+            wreck = Wreck(self._engine.orders.table, self._symbols, p.owner, p.epochs, held)
             killed, within = p.switch.latched, p.rhythm.wind_down_ns
             await make_safe(wreck, p.venue, p.clock, p.alarm, within, killed=killed)
         if isinstance(error, MemoryError):

@@ -3,7 +3,7 @@
 Its journal cannot be written, its memory is used up, or a part of it failed:
 
     1  orders that can raise risk are cancelled, each by its client id
-    2  a position without a stop at the venue is closed; with one it stays
+    2  a position of ours without a stop at the venue is closed; with one it stays, as does what is not ours
     3  after a kill nothing stays: everything is cancelled and closed
 
 Each step is told, as nothing can be journalled, and none may take longer than `within_ns` in all.
@@ -35,12 +35,13 @@ SURE = 2
 
 @dataclass(frozen=True, slots=True)
 class Wreck:
-    """What is still known: the engine's table of orders, by whom and in which epochs they were made."""
+    """What is still known: the engine's orders, by whom and in which epochs they were made; its positions."""
 
     orders: np.ndarray[Any, Any]
     symbols: Sequence[str]
     owner: str
     epochs: list[dict[str, int]]
+    held: frozenset[str]  # symbols in which the run's own books hold a position
 
     def risky(self) -> list[tuple[str, str]]:
         """(symbol, client id) of every order that may live and can raise risk."""
@@ -67,7 +68,8 @@ async def make_safe(
                 return await _flat(hands, alarm)
             done = [await _cancelled(venue, alarm, *order) for order in wreck.risky()]
             left = await hands.look()
-            for position in (p for p in left.positions if _naked(p, left)):
+            ours = [p for p in left.positions if p.symbol in wreck.held and _naked(p, left)]
+            for position in ours:
                 alarm.tell("critical", f"{position.symbol}: no stop at the venue; the position is closed")
                 await hands.close(position)
     except (VenueError, TimeoutError) as error:

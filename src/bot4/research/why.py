@@ -131,6 +131,8 @@ def explain_at(refold: Refold, ts: int) -> dict[str, Any]:
     session, collector = refold.run(until=ts)
     made = np.concatenate(collector.decisions) if collector.decisions else None
     last = _decision(made[-1]) if made is not None and len(made) else None
+    on_trades = made[made["outcome"] != c.D_MODE_CHANGED] if made is not None else ()
+    decided = _decision(on_trades[-1]) if len(on_trades) else None
     return {
         "at": instant_text(ts),
         "events_folded": int(session.engine.clock[lay.CK_POS]),
@@ -138,7 +140,7 @@ def explain_at(refold: Refold, ts: int) -> dict[str, Any]:
         "last_change": last,
         "instruments": [_look(session, k) for k in range(len(session.plan.instruments))],
         "account": _account(session),
-        "breakers": _breakers(refold, session, ts, last),
+        "breakers": _breakers(refold, session, ts, decided),
     }
 
 

@@ -108,7 +108,7 @@ def reason_of(answer: Answer) -> tuple[Meaning, int]:
     if answer.status >= 500:
         if answer.status == 503 and answer.text.startswith("Service Unavailable"):
             return "rejected", c.R_MAINTENANCE  # documented: such a request was not executed
-        return "unknown", c.R_VENUE
+        return "unknown", c.R_MAINTENANCE if "under maintenance" in answer.text else c.R_VENUE
     for phrase, reason in TEXTS:
         if phrase in answer.text:
             return "rejected", reason

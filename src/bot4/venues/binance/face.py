@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
@@ -187,14 +188,19 @@ class Face(ABC):
         client_id: str = "",
         number: str = "",
         order: ApprovedOrder | None = None,
+        beside: Decimal = Decimal(0),
     ) -> OrderReply:
-        """`reply`, when it is of the order that `endpoint` was asked about; else nothing is known."""
+        """`reply`, when it is of the order that `endpoint` was asked about; else nothing is known.
+
+        `beside`: what it has more than `order` asks for, because that much was filled before.
+        """
         told = reply.orig_client_order_id or reply.client_order_id
         wrong = reply.symbol != wire or (client_id and told != client_id)
         wrong = wrong or (number and str(reply.order_id) != number)
         if order is not None and not wrong:
             intent = order.intent
-            wrong = side_of(reply.side) != intent.side or reply.orig_qty != intent.quantity.to_decimal()
+            quantity = intent.quantity.to_decimal() + beside
+            wrong = side_of(reply.side) != intent.side or reply.orig_qty != quantity
         if wrong:
             raise self.rest.strange(
                 endpoint, f"the answer is of another order ({reply.symbol[:40]} {told[:40]})"

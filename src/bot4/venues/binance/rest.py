@@ -229,7 +229,8 @@ class Rest:
                 await self.measure()
         if endpoint.command and not answer.code and _tells_of_order(body):
             error = self.strange(endpoint, f"HTTP {reply.status} with an order")
-        self._tell_health(began, ok=not isinstance(error, OutcomeUnknown) and answer.status < 500)
+        if error.reason != c.R_MAINTENANCE:  # it says that it is away: no error of its, and no good sign
+            self._tell_health(began, ok=not isinstance(error, OutcomeUnknown) and answer.status < 500)
         raise error
 
     def _tell_health(self, began: int, ok: bool) -> None:

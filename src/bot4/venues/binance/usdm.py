@@ -135,7 +135,7 @@ class BinanceUsdm(Face):
             "price": plain(intent.price.to_decimal()),
         }
         reply = await self.rest.get(OrderReply, self.table["amend"], params, self.is_urgent(order))
-        reply = self._asked(self.table["amend"], reply, wire, client_id=client_id, order=order)
+        reply = self._asked(self.table["amend"], reply, wire, client_id=client_id, order=order, beside=beside)
         return report_of(reply, intent.instrument, spot=False)
 
     async def cancel(self, symbol: str, client_id: str) -> OrderReport:
