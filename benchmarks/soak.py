@@ -37,6 +37,7 @@ import numpy as np
 
 from bot4.app import config
 from bot4.engine.build import Plan
+from bot4.live.breakers import Thresholds
 from bot4.model import codes_nb as c
 from bot4.ports.alarm import FakeAlarm
 from bot4.research.session import assemble, choose, describe, load
@@ -121,7 +122,7 @@ class Life:
         self.switch.beat()
         top = self.engine.book.top[0]
         bid, ask = float(top["quote_bid"]), float(top["quote_ask"])
-        if self.panic.spread_times("S", bid, ask, self.at) > self.panic.limits.spread_times:
+        if self.panic.spread_times("S", bid, ask, self.at) > Thresholds().spread_times:
             self.tally.panic += 1
         self._call(k)
         return len(rows)

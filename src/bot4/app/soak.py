@@ -15,6 +15,7 @@ import http.client
 import json
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -148,7 +149,7 @@ class Soak:
             "BOT4_CONTROL_DIR": str(base / "control"),
             "BOT4_KEY_DIR": str(base / "keys"),
             "BOT4_STATE_DIR": str(base / "state"),
-            "BOT4_RELEASE_PASSPHRASE": "",
+            "BOT4_RELEASE_PASSPHRASE": secrets.token_urlsafe(24),
         }
         new_keys(base / "keys", "")
 

@@ -131,8 +131,8 @@ def explain_at(refold: Refold, ts: int) -> dict[str, Any]:
     session, collector = refold.run(until=ts)
     made = np.concatenate(collector.decisions) if collector.decisions else None
     last = _decision(made[-1]) if made is not None and len(made) else None
-    on_trades = made[made["outcome"] != c.D_MODE_CHANGED] if made is not None else ()
-    decided = _decision(on_trades[-1]) if len(on_trades) else None
+    on_trades = None if made is None else made[made["outcome"] != c.D_MODE_CHANGED]
+    decided = _decision(on_trades[-1]) if on_trades is not None and len(on_trades) else None
     return {
         "at": instant_text(ts),
         "events_folded": int(session.engine.clock[lay.CK_POS]),
