@@ -144,14 +144,15 @@ class Soak:
         self._begin = time.monotonic()
         self._bar = "1s"
         self._fills = 0
+        phrase = secrets.token_urlsafe(24)
         self._env = {
             **os.environ,
             "BOT4_CONTROL_DIR": str(base / "control"),
             "BOT4_KEY_DIR": str(base / "keys"),
             "BOT4_STATE_DIR": str(base / "state"),
-            "BOT4_RELEASE_PASSPHRASE": secrets.token_urlsafe(24),
+            "BOT4_RELEASE_PASSPHRASE": phrase,
         }
-        new_keys(base / "keys", "")
+        new_keys(base / "keys", phrase)
 
     # --- processes ---------------------------------------------------------------------------------------
     def _bot4(self, *words: str) -> dict[str, Any]:
