@@ -263,7 +263,11 @@ def test_modes_by_hand_and_by_limit_are_told_as_the_systems_breaker():
     assert [(d["level"], d["after"], d["cause"]) for d in documents] == [
         ("system", "open", "manual"), ("system", "closed", None), ("system", "open", "risk_limit"),
     ]  # fmt: skip
-    assert [level for level, _ in told] == ["critical", "warning", "critical"]
+    assert [level for level, _ in told] == [
+        "warning",
+        "warning",
+        "critical",
+    ]  # a person's own word needs no person
     assert "pause (command)" in told[0][1]
 
 
