@@ -49,6 +49,8 @@ SETS = (
     "live.not_found_time=200ms",
     "panic.latency=1m",
     "panic.error_rate=100 %",
+    "safety.memory_soft=1000000",  # of all tests in this process
+    "safety.memory_hard=1000000",
 )
 STRATEGY = '''
 from bot4.strategies.api import Strategy
