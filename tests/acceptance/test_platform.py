@@ -6,6 +6,7 @@ Times are scaled down by settings: a watchdog of 2 s and a block of 6 s stand fo
 
 import asyncio
 import errno
+import gc
 import os
 import resource
 import shutil
@@ -267,17 +268,18 @@ async def test_platform_little_disk_is_told_before_it_is_full_and_new_risk_ends(
 
 # --- memory ----------------------------------------------------------------------------------------------
 async def test_platform_memory_soft_limit_ends_new_risk_and_the_hard_one_ends_the_run_in_order(stack):
+    gc.collect()  # of the tests before
     now = memory_bytes() // MIB
-    sets = [f"safety.memory_soft={now + 300}", f"safety.memory_hard={now + 700}"]
+    sets = [f"safety.memory_soft={now + 500}", f"safety.memory_hard={now + 1000}"]
     ballast = []
     with pytest.raises(OperatorError, match="memory are used"):
         async with stack.session(sets=sets) as live:
             await live.enter()
             held, kept = stack.lots, stops(stack)
-            ballast.append(np.ones(400 * MIB, np.uint8))
+            ballast.append(np.ones(600 * MIB, np.uint8))
             await live.until(lambda: live.control["mode"] == c.MODE_PAUSE, "the pause")
             assert (stack.lots, stops(stack)) == (held, kept)
-            ballast.append(np.ones(400 * MIB, np.uint8))
+            ballast.append(np.ones(600 * MIB, np.uint8))
             error = await failed(stack, OperatorError)
             assert error.exit_code == 4 and "memory are used" in error.document["ended_by"]
             assert (stack.lots, stops(stack)) == (held, kept)
