@@ -272,14 +272,20 @@ async def test_platform_memory_soft_limit_ends_new_risk_and_the_hard_one_ends_th
     now = memory_bytes() // MIB
     sets = [f"safety.memory_soft={now + 500}", f"safety.memory_hard={now + 1000}"]
     ballast = []
+
+    def fill(mib):
+        """Use so much, also when something else has just been freed; 4 GiB at most."""
+        while memory_bytes() // MIB <= mib and len(ballast) < 64:
+            ballast.append(np.ones(64 * MIB, np.uint8))
+
     with pytest.raises(OperatorError, match="memory are used"):
         async with stack.session(sets=sets) as live:
             await live.enter()
             held, kept = stack.lots, stops(stack)
-            ballast.append(np.ones(600 * MIB, np.uint8))
+            fill(now + 600)
             await live.until(lambda: live.control["mode"] == c.MODE_PAUSE, "the pause")
             assert (stack.lots, stops(stack)) == (held, kept)
-            ballast.append(np.ones(600 * MIB, np.uint8))
+            fill(now + 1100)
             error = await failed(stack, OperatorError)
             assert error.exit_code == 4 and "memory are used" in error.document["ended_by"]
             assert (stack.lots, stops(stack)) == (held, kept)
