@@ -283,8 +283,8 @@ def test_the_whole_machine_enumerated_compiled_plain_and_by_an_oracle(high):
                 if machine == "oracle":
                     said = oracle.act(step, now)
                 else:
-                    plain = getattr if machine == "plain" else lambda f, _: f
-                    said = _act(rows, step, now, lambda f, plain=plain: plain(f, "py_func"))
+                    plain = getattr if machine == "plain" else lambda f, *_: f
+                    said = _act(rows, step, now, lambda f, plain=plain: plain(f, "py_func", f))
             answer = said if path and path[-1] != "wait" else None
             states.append((oracle.key(now) if machine == "oracle" else _key(rows, now), answer))
         assert _same(states[0][0], states[1][0]) and _same(states[0][0], states[2][0]), path
