@@ -59,6 +59,7 @@ DESK = ("tests/unit/test_desk.py",)
 GUARD = ("tests/unit/test_order_checks.py",)
 FILLS = ("tests/unit/test_post_trade.py",)
 PANIC = ("tests/unit/test_panic.py",)
+VERDICTS = ("tests/unit/test_engine_verdicts.py",)
 OFF = (Answer(),)
 
 MUTANTS: dict[str, tuple[tuple[Edit, ...], tuple[str, ...]]] = {
@@ -66,13 +67,13 @@ MUTANTS: dict[str, tuple[tuple[Edit, ...], tuple[str, ...]]] = {
     "kill_latch_at_desk": ((Swap("if self._stopped and not t.reduce_only", "if False"),), DESK),
     "kill_latch_at_wire": ((Swap("self.latch[0] and", "False and"),), DESK),
     "partial_kill": (OFF, ("tests/unit/test_partial_kill.py",)),
-    "breakers": (OFF, ("tests/unit/test_engine_breakers.py",)),
+    "breakers": (OFF, VERDICTS),
     "session_breakers": (
         (Swap("if self._desk.pause(symbol, reason)", "if False"),),
         ("tests/unit/test_watch.py",),
     ),
     "liquidation": (OFF, ("tests/unit/test_margin.py",)),
-    "result_known": ((Swap("if limit <= 0", "if True"),), ("tests/acceptance/test_f8_margin.py",)),
+    "result_known": ((Swap("if limit <= 0", "if True"),), VERDICTS),
     "enabled": (OFF, GATE),
     "mode": (OFF, GATE),
     "reconciled": (OFF, GATE),

@@ -22,3 +22,13 @@ def test_a_broken_rule_is_found_shrunk_and_named(monkeypatch):
     found = interleave.search(500, seed=3)
     assert found is not None and ("fit" in found[1] or "twice" in found[1])
     assert len(found[2]) <= 4
+
+
+def test_old_news_of_a_name_that_was_amended_twice_decides_nothing():
+    """The price went there and back: what was said at the first time is no word on the second (run 87,608)."""
+    run = [
+        ("enter", 675894, 890186), ("ask", 407578, 916542), ("replace", 841474, 886055),
+        ("ask", 291765, 778156), ("replace", 550670, 252810), ("ask", 897849, 357668),
+        ("cancel", 687956, 79921), ("deliver", 1007303, 95767),
+    ]  # fmt: skip
+    assert interleave.play(run) is None
